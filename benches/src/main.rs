@@ -1,0 +1,2 @@
+//! woshou measured beside its peers, in one run.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The woshou command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! A whole network in one thread, in virtual time, from a seed.

@@ -1,0 +1,123 @@
+//! How a connection behaves: defaults, units, costs. All of it is chosen at run time.
+
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use crate::congestion::{CongestionFactory, NewReno};
+
+/// Keep-alive probing (RFC 9293 section 3.8.4), off unless asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Silence before the first probe. Default 2 h (MUST-28).
+    pub idle_after: Duration,
+    /// Between probes. Default 75 s.
+    pub interval: Duration,
+    /// Unanswered probes that mean death; at least 2 (MUST-29). Default 9.
+    pub probes: u8,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            idle_after: Duration::from_secs(7200),
+            interval: Duration::from_secs(75),
+            probes: 9,
+        }
+    }
+}
+
+/// The behaviour of connections and listeners. Shared (`Arc`) by all that are made from it.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Offer window scaling (RFC 7323 section 2). Off: windows end at 65,535 octets.
+    pub window_scaling: bool,
+    /// The shift to offer; `None`: the least that covers `receive_buffer`. At most 14.
+    pub window_scale: Option<u8>,
+    /// Offer timestamps (RFC 7323 section 3). 12 octets a segment; brings PAWS and an RTT sample an ACK.
+    pub timestamps: bool,
+    /// Offer SACK (RFC 2018).
+    pub sack: bool,
+    /// Largest segment to advertise, octets without options; `None`: what the link carries (RFC 9293 MUST-67).
+    pub mss: Option<u16>,
+    /// Segments that may leave before the first acknowledgement. Default 10 (RFC 6928).
+    pub initial_window: u16,
+    /// Nagle's algorithm (RFC 9293 SHLD-7). Default on; per connection by `set_nodelay`.
+    pub nagle: bool,
+    /// The longest an acknowledgement waits for company. Default 40 ms; below 500 ms (MUST-40).
+    pub delayed_ack: Duration,
+    /// Full segments that force an acknowledgement. Default 2 (SHLD-19).
+    pub ack_every: u8,
+    /// Full-sized segments at the start that are acknowledged at once, so that the peer's slow start is not
+    /// held up; zero: none. Default 0.
+    pub quick_acks: u8,
+    /// Least retransmission timeout. Default 200 ms (RFC 6298 2.4 says 1 s; every kernel waits less).
+    pub min_rto: Duration,
+    /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 2.1).
+    pub initial_rto: Duration,
+    /// Most the timeout doubles to. Default 60 s (RFC 6298 2.5).
+    pub max_rto: Duration,
+    /// Retransmissions of one segment after which the path is reported doubtful: R1. Default 3 (SHLD-10).
+    pub r1: u8,
+    /// How long text may stay unacknowledged before the connection is given up: R2. Default 924 s, what
+    /// Linux's 15 retransmissions come to; at least 100 s is the RFC's advice (SHLD-11).
+    pub user_timeout: Duration,
+    /// The same for our SYN and SYN,ACK. Default 3 min (MUST-23).
+    pub open_timeout: Duration,
+    /// Give up opening at the first ICMP unreachable instead of at `open_timeout`.
+    /// RFC 9293 MUST-56 says never; kernels do while opening (RFC 5461). Default off.
+    pub open_fails_on_path_error: bool,
+    /// Most octets of text held for a user who does not read, and so the largest window. Default 1 MiB.
+    pub receive_buffer: usize,
+    /// Most octets of text held for a peer who does not acknowledge. Default 1 MiB.
+    pub send_buffer: usize,
+    /// 2 MSL: how long TIME-WAIT lasts. Default 60 s as in every kernel (RFC 9293's MSL of 2 min gives 240 s).
+    pub time_wait: Duration,
+    /// How long FIN-WAIT-2 lasts once the user let go of the connection. Default 60 s.
+    pub fin_wait_2: Duration,
+    /// Keep-alive; `None`: off (MUST-25).
+    pub keep_alive: Option<KeepAlive>,
+    /// Duplicate acknowledgements that mean loss. Default 3 (RFC 5681).
+    pub duplicate_threshold: u8,
+    /// Least octets of text a segment to the peer is cut to, whatever MSS it offers. Default 88 (48 + options).
+    pub min_send_mss: u16,
+    /// Challenge ACKs a connection sends in a second. Default 10 (RFC 5961 section 7).
+    pub challenge_acks_per_second: u8,
+    /// Half-open connections a listener holds. Default 1,024.
+    pub half_open: usize,
+    /// The congestion control algorithm. Default NewReno.
+    pub congestion: Arc<dyn CongestionFactory>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            window_scaling: true,
+            window_scale: None,
+            timestamps: true,
+            sack: true,
+            mss: None,
+            initial_window: 10,
+            nagle: true,
+            delayed_ack: Duration::from_millis(40),
+            ack_every: 2,
+            quick_acks: 0,
+            min_rto: Duration::from_millis(200),
+            initial_rto: Duration::from_secs(1),
+            max_rto: Duration::from_secs(60),
+            r1: 3,
+            user_timeout: Duration::from_secs(924),
+            open_timeout: Duration::from_secs(180),
+            open_fails_on_path_error: false,
+            receive_buffer: 1 << 20,
+            send_buffer: 1 << 20,
+            time_wait: Duration::from_secs(60),
+            fin_wait_2: Duration::from_secs(60),
+            keep_alive: None,
+            duplicate_threshold: 3,
+            min_send_mss: 88,
+            challenge_acks_per_second: 10,
+            half_open: 1024,
+            congestion: Arc::new(NewReno::factory()),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! NewReno (RFC 5681, RFC 6582): slow start, congestion avoidance, halving.
+
+use alloc::boxed::Box;
+
+use super::{AckSample, CongestionControl, CongestionFactory, Trouble};
+use crate::time::Instant;
+
+/// NewReno's state: two numbers and a remainder.
+#[derive(Clone, Copy, Debug)]
+pub struct NewReno {
+    mss: u64,
+    initial_window: u64,
+    cwnd: u64,
+    ssthresh: u64,
+    /// Octets acknowledged towards the next segment of congestion avoidance (RFC 3465 section 2.1).
+    acked_in_avoidance: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Factory;
+
+impl NewReno {
+    /// The factory for [`crate::Config::congestion`].
+    #[must_use]
+    pub fn factory() -> impl CongestionFactory + 'static {
+        Factory
+    }
+
+    /// RFC 5681 equation 4: half of what flies, two segments at the least.
+    fn halve(&mut self, in_flight: u64) {
+        self.ssthresh = (in_flight / 2).max(2 * self.mss);
+        self.acked_in_avoidance = 0;
+    }
+}
+
+impl CongestionFactory for Factory {
+    fn make(&self, mss: u32, initial_window: u64) -> Box<dyn CongestionControl> {
+        Box::new(NewReno {
+            mss: u64::from(mss),
+            initial_window,
+            cwnd: initial_window,
+            ssthresh: u64::MAX,
+            acked_in_avoidance: 0,
+        })
+    }
+
+    fn name(&self) -> &'static str {
+        "newreno"
+    }
+}
+
+impl CongestionControl for NewReno {
+    fn on_ack(&mut self, sample: &AckSample) {
+        if sample.in_recovery || !sample.window_limited {
+            return;
+        }
+        if self.cwnd < self.ssthresh {
+            // RFC 5681 equation 2, by octets with L = 2 (RFC 3465 section 2.2).
+            self.cwnd += sample.acked.min(2 * self.mss);
+            return;
+        }
+        // RFC 5681 section 3.1: one segment a round trip, counted in octets (RFC 3465 section 2.1).
+        self.acked_in_avoidance += sample.acked;
+        if self.acked_in_avoidance >= self.cwnd {
+            self.acked_in_avoidance -= self.cwnd;
+            self.cwnd += self.mss;
+        }
+    }
+
+    fn on_trouble(&mut self, _now: Instant, trouble: Trouble, in_flight: u64) {
+        match trouble {
+            Trouble::Loss => {
+                self.halve(in_flight);
+                self.cwnd = self.ssthresh;
+            }
+            Trouble::Timeout => {
+                self.halve(in_flight);
+                self.cwnd = self.mss; // LW, RFC 5681 equation 4 and section 3.1
+            }
+            // RFC 5681 section 4.1: RW = min(IW, cwnd).
+            Trouble::Idle => self.cwnd = self.cwnd.min(self.initial_window),
+        }
+    }
+
+    fn on_recovered(&mut self, _now: Instant) {
+        self.cwnd = self.cwnd.max(2 * self.mss).min(self.ssthresh.max(2 * self.mss));
+        self.acked_in_avoidance = 0;
+    }
+
+    fn set_mss(&mut self, mss: u32) {
+        self.mss = u64::from(mss).max(1);
+        self.cwnd = self.cwnd.max(self.mss);
+    }
+
+    fn window(&self) -> u64 {
+        self.cwnd
+    }
+
+    fn threshold(&self) -> u64 {
+        self.ssthresh
+    }
+
+    fn name(&self) -> &'static str {
+        "newreno"
+    }
+}

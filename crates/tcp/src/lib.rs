@@ -1,0 +1,43 @@
+//! TCP without I/O: one connection, one listener; segments in, segments out.
+//!
+//! The crate knows neither IP packets nor sockets nor clocks: time, initial sequence numbers and secrets are
+//! arguments. Four types, cut where the data change: [`Listener`] (LISTEN and the half-open), [`Opening`]
+//! (SYN-SENT), [`Connection`] (SYN-RECEIVED to LAST-ACK) and [`TimeWait`].
+//!
+//! Every owner drives them alike: hand in what happened (`handle_*`, the user's calls), then take what is owed
+//! (`plan` and `build`, `poll_event`, `poll_timeout`) until there is nothing more.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod config;
+pub mod congestion;
+pub mod connection;
+pub mod error;
+pub mod event;
+pub mod info;
+pub mod isn;
+pub mod listener;
+pub mod options;
+mod recv;
+pub mod segment;
+mod send;
+pub mod seq;
+pub mod state;
+pub mod time;
+pub mod time_wait;
+
+pub use config::Config;
+pub use connection::{Connection, Opening};
+pub use error::{Ended, ReadError, Refusal, WriteError};
+pub use event::{Context, Observer, Reason, TraceEvent, Wake};
+pub use info::TcpInfo;
+pub use listener::Listener;
+pub use segment::{Ecn, Endpoints, Flags, Header, Segment, Text, Transmit};
+pub use seq::SeqNum;
+pub use state::{Event, State};
+pub use time::Instant;
+pub use time_wait::TimeWait;

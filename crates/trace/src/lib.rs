@@ -1,0 +1,1 @@
+//! See TCP happen: ladders, tcpdump text, JSON lines, pcapng.

@@ -1,0 +1,1 @@
+//! TCP as a library: TcpStream and TcpListener in userspace, on tokio.

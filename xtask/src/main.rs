@@ -1,0 +1,2 @@
+//! The checks of this repository: graph, shape, specs.
+fn main() {}
