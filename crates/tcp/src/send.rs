@@ -1,1 +1,3 @@
+//! The send side.
 
+pub(crate) mod buffer;
