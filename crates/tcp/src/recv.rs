@@ -1,1 +1,4 @@
+//! The receive side.
 
+pub(crate) mod buffer;
+pub(crate) mod reassembly;
