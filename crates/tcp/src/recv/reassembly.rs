@@ -1,0 +1,778 @@
+//! Text that came before what precedes it.
+
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use woshou_wire::tcp_option::{SackBlock, SackBlocks};
+
+use crate::recv::buffer::{LEAST_KEPT, ReceiveBuffer};
+use crate::segment::Text;
+use crate::seq::SeqNum;
+
+/// The most ranges held, so that the worst pattern of holes costs a bounded search and move a segment.
+pub(crate) const MOST_RANGES: usize = 4096;
+/// Text this far beyond RCV.NXT is outside any window (RFC 7323 section 2.3).
+const FARTHEST: u32 = 1 << 30;
+/// Copies below this share a growing chunk; longer ones get an exact allocation.
+const SMALL: usize = 512;
+/// Sizes of a shared chunk.
+const LEAST_CHUNK: usize = 64;
+const MOST_CHUNK: usize = 4096;
+/// Charged for a piece beside its octets: its entry in a deque that doubles, and the allocator's header.
+const PIECE_OVERHEAD: usize = 2 * size_of::<Piece>() + 16;
+/// Charged for a range: the same.
+const RANGE_OVERHEAD: usize = 2 * size_of::<Range>() + 16;
+/// Ranges remembered as recently reported; a SACK option holds four.
+const RECENT: usize = 8;
+
+/// Octets of a range. Not empty.
+#[derive(Debug)]
+enum Piece {
+    /// Copied; room behind the octets serves what continues them.
+    Copied(Vec<u8>),
+    /// Part of the packet that brought it.
+    Kept(Bytes),
+}
+
+impl Piece {
+    fn octets(&self) -> &[u8] {
+        match self {
+            Self::Copied(octets) => octets,
+            Self::Kept(octets) => octets,
+        }
+    }
+
+    /// Memory it counts for.
+    fn charge(&self) -> usize {
+        PIECE_OVERHEAD
+            + match self {
+                Self::Copied(octets) => octets.capacity(),
+                Self::Kept(octets) => octets.len(),
+            }
+    }
+
+    /// Hands over the octets after the first `skip`.
+    fn move_into(self, skip: usize, into: &mut ReceiveBuffer) {
+        match self {
+            Self::Kept(octets) => into.push_bytes(octets.slice(skip.min(octets.len())..)),
+            Self::Copied(octets) if octets.len() >= LEAST_KEPT && skip == 0 => {
+                into.push_bytes(Bytes::from(octets));
+            }
+            Self::Copied(octets) => {
+                let octets = octets.get(skip..).unwrap_or_default();
+                into.push(Text {
+                    octets,
+                    owner: None,
+                });
+            }
+        }
+    }
+}
+
+/// `start .. end` is here, in `pieces`.
+#[derive(Debug)]
+struct Range {
+    start: SeqNum,
+    end: SeqNum,
+    pieces: VecDeque<Piece>,
+}
+
+impl Range {
+    fn contains(&self, seq: SeqNum) -> bool {
+        seq.between(self.start, self.end)
+    }
+}
+
+/// What became of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inserted {
+    /// All of it is new, and stored.
+    New,
+    /// Some of it is stored; the rest was there before, or lies outside, or found no memory.
+    Partly,
+    /// Nothing of it is new.
+    Duplicate,
+    /// New, and nothing stored: no memory, or too many ranges.
+    NoMemory,
+}
+
+/// Out-of-order text: sorted ranges that neither overlap nor touch. What arrived first stays.
+#[derive(Debug, Default)]
+pub(crate) struct Reassembly {
+    ranges: VecDeque<Range>,
+    /// One sequence number in each of the ranges touched last, the newest first.
+    recent: [Option<SeqNum>; RECENT],
+    octets: usize,
+    /// Heap memory charged.
+    charged: usize,
+}
+
+impl Reassembly {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ranges.is_empty()
+    }
+
+    /// Octets held.
+    pub(crate) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Heap memory held, octets, with what the entries cost.
+    pub(crate) fn memory(&self) -> usize {
+        self.charged
+    }
+
+    /// Ranges held.
+    pub(crate) fn ranges(&self) -> usize {
+        self.ranges.len()
+    }
+
+    /// The sequence number after the last range.
+    pub(crate) fn highest(&self) -> Option<SeqNum> {
+        self.ranges.back().map(|range| range.end)
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Stores what is new of `text`, which begins at `seq`, as long as `memory()` stays at or below `budget`.
+    ///
+    /// What lies before `rcv_nxt` (the user has it already) or 2^30 beyond it is left out.
+    pub(crate) fn insert(
+        &mut self,
+        rcv_nxt: SeqNum,
+        seq: SeqNum,
+        text: Text<'_>,
+        budget: usize,
+    ) -> Inserted {
+        let length = text.octets.len();
+        let Some((start, text)) = trim(rcv_nxt, seq, text) else {
+            return Inserted::Duplicate;
+        };
+        let octets_before = self.octets;
+        let insertion = Insertion {
+            start,
+            text,
+            budget,
+        };
+        let complete = insertion.run(self);
+        match self.octets - octets_before {
+            0 if complete => Inserted::Duplicate,
+            0 => Inserted::NoMemory,
+            stored if stored == length => Inserted::New,
+            _ => Inserted::Partly,
+        }
+    }
+
+    /// Moves the text that continues `rcv_nxt` to `into` and forgets what lies before it; returns how many
+    /// octets `into` got.
+    pub(crate) fn take_contiguous(&mut self, rcv_nxt: SeqNum, into: &mut ReceiveBuffer) -> u32 {
+        let mut next = rcv_nxt;
+        while self
+            .ranges
+            .front()
+            .is_some_and(|range| range.start.at_or_before(next))
+        {
+            let Some(range) = self.ranges.pop_front() else {
+                break;
+            };
+            self.charged -= RANGE_OVERHEAD;
+            self.octets -= octets(range.end.distance_from(range.start));
+            let mut skip = octets(next.distance_from(range.start));
+            for piece in range.pieces {
+                self.charged -= piece.charge();
+                let length = piece.octets().len();
+                if skip < length {
+                    piece.move_into(skip, into);
+                }
+                skip = skip.saturating_sub(length);
+            }
+            next = next.later(range.end);
+        }
+        if self.ranges.is_empty() {
+            self.clear();
+        } else if next != rcv_nxt {
+            self.forget_recent(|point| point.before(next));
+        }
+        next.distance_from(rcv_nxt)
+    }
+
+    /// At most `max` blocks as RFC 2018 section 4 wants them: first the one with the newest segment, then those
+    /// reported before, the newest first.
+    pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+        let mut blocks = SackBlocks::EMPTY;
+        let max = max.min(SackBlocks::MAX).min(self.ranges.len());
+        let recent = self.recent.iter().flatten().filter_map(|&point| {
+            let index = self
+                .ranges
+                .partition_point(|range| range.end.at_or_before(point));
+            self.ranges.get(index).filter(|range| range.contains(point))
+        });
+        // Those whose last report is long forgotten, where there is room for more.
+        let others = self.ranges.iter().rev().take(RECENT + SackBlocks::MAX);
+        let others =
+            others.filter(|range| !self.recent.iter().flatten().any(|&p| range.contains(p)));
+        for range in recent.chain(others).take(max) {
+            blocks.push(SackBlock {
+                left: range.start.0,
+                right: range.end.0,
+            });
+        }
+        blocks
+    }
+
+    /// A segment with `seq` arrived: the range at `index`, where it went to, is the newest now.
+    fn note(&mut self, index: usize, seq: SeqNum) {
+        let range = self.ranges.get(index).filter(|range| range.contains(seq));
+        let Some((start, end)) = range.map(|range| (range.start, range.end)) else {
+            return;
+        };
+        self.forget_recent(|point| point.between(start, end));
+        self.recent.rotate_right(1);
+        self.recent[0] = Some(seq);
+    }
+
+    /// Closes the ranks behind the points that go.
+    fn forget_recent(&mut self, goes: impl Fn(SeqNum) -> bool) {
+        let mut kept = [None; RECENT];
+        let stays = self.recent.iter().flatten().filter(|&&point| !goes(point));
+        for (slot, &point) in kept.iter_mut().zip(stays) {
+            *slot = Some(point);
+        }
+        self.recent = kept;
+    }
+}
+
+/// A text on its way in: starts at `start`, not empty, wholly after RCV.NXT.
+struct Insertion<'a> {
+    start: SeqNum,
+    text: Text<'a>,
+    budget: usize,
+}
+
+impl Insertion<'_> {
+    fn end(&self) -> SeqNum {
+        self.start + self.text.octets.len() as u32
+    }
+
+    /// Fills every hole that the text covers, joining the ranges around it; returns false where memory ran out.
+    fn run(&self, all: &mut Reassembly) -> bool {
+        let first = all
+            .ranges
+            .partition_point(|range| range.end.before(self.start));
+        if !self.begin(all, first) {
+            return false;
+        }
+        let mut joined = 0;
+        let complete = loop {
+            let Some(base) = all.ranges.get(first) else {
+                break true;
+            };
+            let (from, next) = (base.end, first + 1 + joined);
+            let next_start = all.ranges.get(next).map(|range| range.start);
+            let next_start = next_start.filter(|start| start.at_or_before(self.end()));
+            let until = next_start.unwrap_or(self.end());
+            if from.before(until) && !self.append(all, first, until) {
+                break false;
+            }
+            if next_start.is_none() {
+                break true;
+            }
+            join(&mut all.ranges, first, next);
+            joined += 1;
+        };
+        all.ranges.drain(first + 1..first + 1 + joined);
+        all.charged -= joined * RANGE_OVERHEAD;
+        all.note(first, self.start);
+        complete
+    }
+
+    /// Sees to it that the range at `first` contains the text's first octet, by a new range if need be.
+    fn begin(&self, all: &mut Reassembly, first: usize) -> bool {
+        let next = all.ranges.get(first).map(|range| range.start);
+        if next.is_some_and(|start| start.at_or_before(self.start)) {
+            return true;
+        }
+        let until = next.unwrap_or(self.end()).earlier(self.end());
+        let piece = self.piece(self.start, until);
+        // Touching the next range, it becomes part of it and costs no range.
+        let extends = next == Some(until);
+        let cost = piece.charge() + if extends { 0 } else { RANGE_OVERHEAD };
+        let full = !extends && all.ranges.len() >= MOST_RANGES;
+        if full || all.charged + cost > self.budget {
+            return false;
+        }
+        all.charged += cost;
+        all.octets += piece.octets().len();
+        match all.ranges.get_mut(first).filter(|_| extends) {
+            Some(range) => {
+                range.start = self.start;
+                range.pieces.push_front(piece);
+            }
+            None => {
+                let mut pieces = VecDeque::with_capacity(1);
+                pieces.push_back(piece);
+                all.ranges.insert(
+                    first,
+                    Range {
+                        start: self.start,
+                        end: until,
+                        pieces,
+                    },
+                );
+            }
+        }
+        true
+    }
+
+    /// Lengthens the range at `index` up to `until` by text that begins where it ends.
+    fn append(&self, all: &mut Reassembly, index: usize, until: SeqNum) -> bool {
+        let Some(range) = all.ranges.get_mut(index) else {
+            return false;
+        };
+        let new = self.octets(range.end, until);
+        let mut previous = 0;
+        if let Some(Piece::Copied(last)) = range.pieces.back_mut() {
+            if new.len() <= last.capacity() - last.len() {
+                last.extend_from_slice(new);
+                all.octets += new.len();
+                range.end = until;
+                return true;
+            }
+            previous = last.len();
+        }
+        let piece = if new.len() < SMALL {
+            let size = (2 * previous).clamp(LEAST_CHUNK, MOST_CHUNK).max(new.len());
+            let fits = all.charged + size + PIECE_OVERHEAD <= self.budget;
+            let mut chunk = Vec::with_capacity(if fits { size } else { new.len() });
+            chunk.extend_from_slice(new);
+            Piece::Copied(chunk)
+        } else {
+            self.piece(range.end, until)
+        };
+        if all.charged + piece.charge() > self.budget {
+            return false;
+        }
+        all.charged += piece.charge();
+        all.octets += new.len();
+        range.end = until;
+        range.pieces.push_back(piece);
+        true
+    }
+
+    /// The text's octets `from .. until`.
+    fn octets(&self, from: SeqNum, until: SeqNum) -> &[u8] {
+        let (skip, end) = (
+            from.distance_from(self.start),
+            until.distance_from(self.start),
+        );
+        self.text
+            .octets
+            .get(octets(skip)..octets(end))
+            .unwrap_or_default()
+    }
+
+    /// The same, kept by reference where that is worth it, else copied to an exact allocation.
+    fn piece(&self, from: SeqNum, until: SeqNum) -> Piece {
+        let octets = self.octets(from, until);
+        match self.text.owner {
+            Some(owner) if octets.len() >= LEAST_KEPT => Piece::Kept(owner.slice_ref(octets)),
+            _ => Piece::Copied(octets.to_vec()),
+        }
+    }
+}
+
+/// A length on the circle as a length in memory.
+fn octets(distance: u32) -> usize {
+    usize::try_from(distance).unwrap_or(usize::MAX)
+}
+
+/// The part of a text that lies in `rcv_nxt .. rcv_nxt + FARTHEST`.
+fn trim(rcv_nxt: SeqNum, seq: SeqNum, text: Text<'_>) -> Option<(SeqNum, Text<'_>)> {
+    let behind = octets(rcv_nxt.later(seq).distance_from(seq));
+    let octets_left = text.octets.get(behind..)?;
+    let start = rcv_nxt.later(seq);
+    let room = octets(FARTHEST.checked_sub(start.distance_from(rcv_nxt))?);
+    let (octets, _) = octets_left.split_at(octets_left.len().min(room));
+    (!octets.is_empty()).then_some((
+        start,
+        Text {
+            octets,
+            owner: text.owner,
+        },
+    ))
+}
+
+/// Moves the pieces of the range at `next` behind those of `base`, which ends where it starts; leaves a shell.
+///
+/// The shorter of the two lists moves, so that a piece moves at most log2(pieces) times however ranges meet.
+fn join(ranges: &mut VecDeque<Range>, base: usize, next: usize) {
+    let Some(range) = ranges.get_mut(next) else {
+        return;
+    };
+    let (mut right, end) = (core::mem::take(&mut range.pieces), range.end);
+    let Some(base) = ranges.get_mut(base) else {
+        return;
+    };
+    base.end = end;
+    if base.pieces.len() >= right.len() {
+        base.pieces.append(&mut right);
+        return;
+    }
+    while let Some(piece) = base.pieces.pop_back() {
+        right.push_front(piece);
+    }
+    base.pieces = right;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Inserted, MOST_RANGES, RECENT, Reassembly};
+    use crate::recv::buffer::ReceiveBuffer;
+    use crate::segment::Text;
+    use crate::seq::SeqNum;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    /// RCV.NXT at the start: everything wraps soon after it.
+    const IRS: SeqNum = SeqNum(0xffff_ff00);
+    const ROOMY: usize = 1 << 30;
+
+    /// The naive picture of the same: an octet a place from `IRS` on, and every place that arrived, newest last.
+    #[derive(Default)]
+    struct Model {
+        places: Vec<Option<u8>>,
+        next: usize,
+        arrivals: Vec<usize>,
+    }
+
+    impl Model {
+        /// The runs of places that are filled, after `next`.
+        fn runs(&self) -> Vec<(usize, usize)> {
+            let mut runs: Vec<(usize, usize)> = Vec::new();
+            for at in self.next..self.places.len() {
+                match runs.last_mut() {
+                    _ if self.places[at].is_none() => {}
+                    Some(run) if run.1 == at => run.1 = at + 1,
+                    _ => runs.push((at, at + 1)),
+                }
+            }
+            runs
+        }
+
+        fn insert(&mut self, at: isize, octets: &[u8]) -> usize {
+            let mut new = 0;
+            for (i, &octet) in octets.iter().enumerate() {
+                let place = at + i as isize;
+                if place < self.next as isize {
+                    continue;
+                }
+                let place = place as usize;
+                if self.places.len() <= place {
+                    self.places.resize(place + 1, None);
+                }
+                new += usize::from(self.places[place].is_none());
+                self.places[place].get_or_insert(octet);
+            }
+            let first = at.max(self.next as isize);
+            if first < at + octets.len() as isize {
+                self.arrivals.push(first as usize);
+            }
+            new
+        }
+
+        /// All runs, the one that changed last first.
+        fn runs_by_age(&self) -> Vec<(usize, usize)> {
+            let (runs, mut ordered) = (self.runs(), Vec::new());
+            for at in self.arrivals.iter().rev() {
+                let run = runs.iter().find(|run| run.0 <= *at && *at < run.1);
+                ordered.extend(
+                    run.filter(|run| !ordered.contains(*run))
+                        .copied()
+                        .into_iter()
+                        .collect::<Vec<_>>(),
+                );
+            }
+            ordered
+        }
+    }
+
+    fn blocks(held: &Reassembly, max: usize) -> Vec<(usize, usize)> {
+        let place = |seq: u32| SeqNum(seq).distance_from(IRS) as usize;
+        held.sack_blocks(max)
+            .as_slice()
+            .iter()
+            .map(|b| (place(b.left), place(b.right)))
+            .collect()
+    }
+
+    fn filler(at: isize, len: usize, salt: u8) -> Vec<u8> {
+        (0..len)
+            .map(|i| (at as usize).wrapping_add(i) as u8 ^ salt)
+            .collect()
+    }
+
+    #[derive(Clone, Debug)]
+    enum Call {
+        Insert {
+            at: isize,
+            len: usize,
+            salt: u8,
+            owned: bool,
+        },
+        /// Text in order came some other way: RCV.NXT moves on by so many octets.
+        Take { forward: usize },
+    }
+
+    fn call(span: isize, longest: usize) -> impl Strategy<Value = Call> {
+        let insert = (-20..span, 0..longest, any::<u8>(), any::<bool>());
+        let insert = insert.prop_map(|(at, len, salt, owned)| Call::Insert {
+            at,
+            len,
+            salt,
+            owned,
+        });
+        prop_oneof![9 => insert, 1 => (0..30usize).prop_map(|forward| Call::Take { forward })]
+    }
+
+    fn check(calls: Vec<Call>) -> Result<(), TestCaseError> {
+        let (mut held, mut model) = (Reassembly::new(), Model::default());
+        let mut most_runs = 0;
+        for call in calls {
+            let rcv_nxt = IRS + model.next as u32;
+            match call {
+                Call::Insert {
+                    at,
+                    len,
+                    salt,
+                    owned,
+                } => {
+                    let at = at + model.next as isize;
+                    let octets = Bytes::from(filler(at, len, salt));
+                    let text = Text {
+                        octets: &octets,
+                        owner: owned.then_some(&octets),
+                    };
+                    let inserted = held.insert(rcv_nxt, IRS + at as u32, text, ROOMY);
+                    let new = model.insert(at, &octets);
+                    let expected = match new {
+                        0 => Inserted::Duplicate,
+                        _ if new == len => Inserted::New,
+                        _ => Inserted::Partly,
+                    };
+                    prop_assert_eq!(inserted, expected);
+                }
+                Call::Take { forward } => {
+                    let next = model.next + forward;
+                    model.places.resize(model.places.len().max(next + 1), None);
+                    let run = model.places[next..].iter().map_while(|place| *place);
+                    let expected: Vec<u8> = run.collect();
+                    let mut into = ReceiveBuffer::new();
+                    let moved = held.take_contiguous(IRS + next as u32, &mut into);
+                    prop_assert_eq!(moved as usize, expected.len());
+                    let mut read = vec![0; expected.len() + 1];
+                    prop_assert_eq!(into.read(&mut read), expected.len());
+                    prop_assert_eq!(&read[..expected.len()], &expected[..]);
+                    model.next = next + expected.len();
+                }
+            }
+            let runs = model.runs();
+            most_runs = most_runs.max(runs.len());
+            prop_assert_eq!(held.ranges(), runs.len());
+            prop_assert_eq!(held.is_empty(), runs.is_empty());
+            prop_assert_eq!(
+                held.octets(),
+                runs.iter().map(|run| run.1 - run.0).sum::<usize>()
+            );
+            prop_assert_eq!(held.highest(), runs.last().map(|run| IRS + run.1 as u32));
+            prop_assert!(held.memory() >= held.octets());
+            prop_assert!(!runs.is_empty() || held.memory() == 0);
+            let reported = blocks(&held, 4);
+            prop_assert_eq!(reported.len(), runs.len().min(4));
+            prop_assert!(reported.iter().all(|block| runs.contains(block)));
+            if most_runs <= RECENT {
+                prop_assert_eq!(&reported[..], &model.runs_by_age()[..reported.len()]);
+            }
+        }
+        // Fill every hole: all that came first must come out, in order.
+        let rest = vec![0; model.places.len().saturating_sub(model.next) + 1];
+        let rcv_nxt = IRS + model.next as u32;
+        held.insert(
+            rcv_nxt,
+            rcv_nxt,
+            Text {
+                octets: &rest,
+                owner: None,
+            },
+            ROOMY,
+        );
+        let mut into = ReceiveBuffer::new();
+        let moved = held.take_contiguous(rcv_nxt, &mut into) as usize;
+        let mut read = vec![1; moved];
+        into.read(&mut read);
+        let places = model
+            .places
+            .get(model.next..)
+            .unwrap_or_default()
+            .iter()
+            .chain([&None]);
+        prop_assert_eq!(
+            read,
+            places.map(|place| place.unwrap_or(0)).collect::<Vec<_>>()
+        );
+        prop_assert_eq!(held.memory(), 0);
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn small_texts_as_places(calls in prop::collection::vec(call(400, 12), 1..80)) {
+            check(calls)?;
+        }
+        #[test]
+        fn long_texts_as_places(calls in prop::collection::vec(call(20_000, 9000), 1..20)) {
+            check(calls)?;
+        }
+        #[test]
+        fn a_budget_is_kept(
+            texts in prop::collection::vec((1..5000u32, 1..300usize), 1..60),
+            budget in 0..8000usize,
+        ) {
+            let mut held = Reassembly::new();
+            for (at, len) in texts {
+                let (octets, before) = (filler(at as isize, len, 0), held.octets());
+                let text = Text { octets: &octets, owner: None };
+                let inserted = held.insert(IRS, IRS + at, text, budget);
+                prop_assert!(held.memory() <= budget);
+                let stored = held.octets() - before;
+                match inserted {
+                    Inserted::New => prop_assert_eq!(stored, len),
+                    Inserted::Partly => prop_assert!(stored > 0 && stored < len),
+                    Inserted::Duplicate | Inserted::NoMemory => prop_assert_eq!(stored, 0),
+                }
+            }
+            // What is held is still whole and in its place.
+            let first = held.sack_blocks(4).as_slice().iter().map(|block| SeqNum(block.left)).next();
+            if let Some(start) = first {
+                let mut into = ReceiveBuffer::new();
+                let moved = held.take_contiguous(start, &mut into) as usize;
+                let mut read = vec![0; moved];
+                into.read(&mut read);
+                prop_assert_eq!(read, filler(start.distance_from(IRS) as isize, moved, 0));
+            }
+        }
+    }
+
+    fn one(held: &mut Reassembly, at: u32) -> Inserted {
+        held.insert(
+            IRS,
+            IRS + at,
+            Text {
+                octets: &[at as u8],
+                owner: None,
+            },
+            ROOMY,
+        )
+    }
+
+    #[test]
+    fn holes_are_bounded_and_single_octets_cheap() {
+        let mut held = Reassembly::new();
+        for at in 0..100_000 {
+            let expected = if at < MOST_RANGES as u32 {
+                Inserted::New
+            } else {
+                Inserted::NoMemory
+            };
+            assert_eq!(one(&mut held, 1 + 2 * at), expected);
+        }
+        assert_eq!(held.ranges(), MOST_RANGES);
+        // One long text fills them all.
+        let octets = vec![0xff; 2 * MOST_RANGES];
+        let text = Text {
+            octets: &octets,
+            owner: None,
+        };
+        assert_eq!(held.insert(IRS, IRS, text, ROOMY), Inserted::Partly);
+        assert_eq!(held.ranges(), 1);
+        assert_eq!(held.octets(), 2 * MOST_RANGES);
+
+        let mut held = Reassembly::new();
+        for at in 1..=1_000_000 {
+            assert_eq!(one(&mut held, at), Inserted::New);
+        }
+        assert!(held.memory() < 1_100_000, "{}", held.memory());
+        assert_eq!(
+            held.take_contiguous(IRS + 1, &mut ReceiveBuffer::new()),
+            1_000_000
+        );
+    }
+
+    /// Backwards, and every second one with the gaps filled from the far end: slow if a join moved the longer list.
+    #[test]
+    fn hostile_orders_stay_linear() {
+        let mut held = Reassembly::new();
+        for at in (1..=300_000).rev() {
+            assert_eq!(one(&mut held, at), Inserted::New);
+        }
+        assert_eq!((held.ranges(), held.octets()), (1, 300_000));
+        let mut held = Reassembly::new();
+        for at in (1..=300_000).rev().step_by(2) {
+            assert_eq!(one(&mut held, at - 1), Inserted::New);
+            assert_eq!(one(&mut held, at), Inserted::New);
+        }
+        assert_eq!((held.ranges(), held.octets()), (1, 300_000));
+    }
+
+    #[test]
+    fn outside_is_left_out() {
+        let mut held = Reassembly::new();
+        let text = Text {
+            octets: &[7; 100],
+            owner: None,
+        };
+        assert_eq!(
+            held.insert(IRS, IRS - 100, text, ROOMY),
+            Inserted::Duplicate
+        );
+        assert_eq!(
+            held.insert(IRS, IRS + (1 << 30), text, ROOMY),
+            Inserted::Duplicate
+        );
+        assert_eq!(
+            held.insert(IRS, IRS + (1 << 31), text, ROOMY),
+            Inserted::Duplicate
+        );
+        assert!(held.is_empty());
+        assert_eq!(
+            held.insert(IRS, IRS + (1 << 30) - 1, text, ROOMY),
+            Inserted::Partly
+        );
+        assert_eq!(held.insert(IRS, IRS - 99, text, ROOMY), Inserted::Partly);
+        assert_eq!(held.octets(), 2);
+    }
+
+    #[test]
+    fn long_texts_are_kept_by_reference() {
+        let packet = Bytes::from(vec![1; 5000]);
+        let mut held = Reassembly::new();
+        let text = Text {
+            octets: &packet[40..],
+            owner: Some(&packet),
+        };
+        held.insert(IRS, IRS + 10, text, ROOMY);
+        let mut into = ReceiveBuffer::new();
+        held.take_contiguous(IRS + 12, &mut into);
+        assert_eq!(into.read_chunk(usize::MAX).as_ptr(), packet[42..].as_ptr());
+    }
+}
