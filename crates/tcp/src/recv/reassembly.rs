@@ -544,11 +544,21 @@ mod tests {
         prop_oneof![9 => insert, 1 => (0..30usize).prop_map(|forward| Call::Take { forward })]
     }
 
-    fn check(calls: Vec<Call>) -> Result<(), TestCaseError> {
-        let (mut held, mut model) = (Reassembly::new(), Model::default());
-        let mut most_runs = 0;
-        for call in calls {
-            let rcv_nxt = IRS + model.next as u32;
+    /// The real one and the naive one, side by side.
+    #[derive(Default)]
+    struct Both {
+        held: Reassembly,
+        model: Model,
+        /// The most ranges there ever were.
+        most: usize,
+    }
+
+    impl Both {
+        fn rcv_nxt(&self) -> SeqNum {
+            IRS + self.model.next as u32
+        }
+
+        fn call(&mut self, call: Call) -> Result<(), TestCaseError> {
             match call {
                 Call::Insert {
                     at,
@@ -556,37 +566,40 @@ mod tests {
                     salt,
                     owned,
                 } => {
-                    let at = at + model.next as isize;
+                    let at = at + self.model.next as isize;
                     let octets = Bytes::from(filler(at, len, salt));
                     let text = Text {
                         octets: &octets,
                         owner: owned.then_some(&octets),
                     };
-                    let inserted = held.insert(rcv_nxt, IRS + at as u32, text, ROOMY);
-                    let new = model.insert(at, &octets);
-                    let expected = match new {
+                    let inserted = self
+                        .held
+                        .insert(self.rcv_nxt(), IRS + at as u32, text, ROOMY);
+                    let expected = match self.model.insert(at, &octets) {
                         0 => Inserted::Duplicate,
-                        _ if new == len => Inserted::New,
+                        new if new == len => Inserted::New,
                         _ => Inserted::Partly,
                     };
                     prop_assert_eq!(inserted, expected);
                 }
                 Call::Take { forward } => {
-                    let next = model.next + forward;
-                    model.places.resize(model.places.len().max(next + 1), None);
-                    let run = model.places[next..].iter().map_while(|place| *place);
-                    let expected: Vec<u8> = run.collect();
+                    let next = self.model.next + forward;
+                    let places = &mut self.model.places;
+                    places.resize(places.len().max(next + 1), None);
+                    let expected: Vec<u8> = places[next..].iter().map_while(|p| *p).collect();
                     let mut into = ReceiveBuffer::new();
-                    let moved = held.take_contiguous(IRS + next as u32, &mut into);
+                    let moved = self.held.take_contiguous(IRS + next as u32, &mut into);
                     prop_assert_eq!(moved as usize, expected.len());
-                    let mut read = vec![0; expected.len() + 1];
-                    prop_assert_eq!(into.read(&mut read), expected.len());
-                    prop_assert_eq!(&read[..expected.len()], &expected[..]);
-                    model.next = next + expected.len();
+                    prop_assert_eq!(drained(&mut into), expected);
+                    self.model.next = next + moved as usize;
                 }
             }
-            let runs = model.runs();
-            most_runs = most_runs.max(runs.len());
+            Ok(())
+        }
+
+        fn compare(&mut self) -> Result<(), TestCaseError> {
+            let (held, runs) = (&self.held, self.model.runs());
+            self.most = self.most.max(runs.len());
             prop_assert_eq!(held.ranges(), runs.len());
             prop_assert_eq!(held.is_empty(), runs.is_empty());
             prop_assert_eq!(
@@ -596,41 +609,54 @@ mod tests {
             prop_assert_eq!(held.highest(), runs.last().map(|run| IRS + run.1 as u32));
             prop_assert!(held.memory() >= held.octets());
             prop_assert!(!runs.is_empty() || held.memory() == 0);
-            let reported = blocks(&held, 4);
+            let reported = blocks(held, 4);
             prop_assert_eq!(reported.len(), runs.len().min(4));
             prop_assert!(reported.iter().all(|block| runs.contains(block)));
-            if most_runs <= RECENT {
-                prop_assert_eq!(&reported[..], &model.runs_by_age()[..reported.len()]);
+            if self.most <= RECENT {
+                prop_assert_eq!(&reported[..], &self.model.runs_by_age()[..reported.len()]);
             }
+            Ok(())
         }
-        // Fill every hole: all that came first must come out, in order.
-        let rest = vec![0; model.places.len().saturating_sub(model.next) + 1];
-        let rcv_nxt = IRS + model.next as u32;
-        held.insert(
-            rcv_nxt,
-            rcv_nxt,
-            Text {
-                octets: &rest,
-                owner: None,
-            },
-            ROOMY,
-        );
-        let mut into = ReceiveBuffer::new();
-        let moved = held.take_contiguous(rcv_nxt, &mut into) as usize;
-        let mut read = vec![1; moved];
-        into.read(&mut read);
-        let places = model
-            .places
-            .get(model.next..)
-            .unwrap_or_default()
-            .iter()
-            .chain([&None]);
-        prop_assert_eq!(
-            read,
-            places.map(|place| place.unwrap_or(0)).collect::<Vec<_>>()
-        );
-        prop_assert_eq!(held.memory(), 0);
-        Ok(())
+
+        /// Fills every hole: all that came first must come out, in order.
+        fn finish(mut self) -> Result<(), TestCaseError> {
+            let rcv_nxt = self.rcv_nxt();
+            let places = self.model.places.get(self.model.next..).unwrap_or_default();
+            let zeros = vec![0; places.len() + 1];
+            self.held.insert(
+                rcv_nxt,
+                rcv_nxt,
+                Text {
+                    octets: &zeros,
+                    owner: None,
+                },
+                ROOMY,
+            );
+            let mut into = ReceiveBuffer::new();
+            self.held.take_contiguous(rcv_nxt, &mut into);
+            let places = places.iter().chain([&None]);
+            prop_assert_eq!(
+                drained(&mut into),
+                places.map(|p| p.unwrap_or(0)).collect::<Vec<_>>()
+            );
+            prop_assert_eq!(self.held.memory(), 0);
+            Ok(())
+        }
+    }
+
+    fn drained(buffer: &mut ReceiveBuffer) -> Vec<u8> {
+        let mut octets = vec![0; buffer.len()];
+        buffer.read(&mut octets);
+        octets
+    }
+
+    fn check(calls: Vec<Call>) -> Result<(), TestCaseError> {
+        let mut both = Both::default();
+        for call in calls {
+            both.call(call)?;
+            both.compare()?;
+        }
+        both.finish()
     }
 
     proptest! {
