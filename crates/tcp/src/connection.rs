@@ -1,143 +1,456 @@
-//! SKELETON: signatures of the contract; bodies are being written by the tcp owner.
+//! A connection: what it is made of, and the calls that its owner makes. The steps are in the rooms below.
+
+mod close;
+mod input;
+mod open;
+mod output;
+mod timers;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use crate::config::Config;
+use bytes::Bytes;
+
+use crate::config::{Config, KeepAlive};
+use crate::congestion::CongestionControl;
 use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
-use crate::event::{Context, Reason, Wake};
+use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::info::TcpInfo;
 use crate::options::{Agreed, Setup};
-use crate::segment::{Endpoints, Segment, Transmit};
+use crate::paws::Paws;
+use crate::recovery::{Phase, Recovery};
+use crate::recv::Receive;
+use crate::recv::ack::AckState;
+use crate::rtt::RttEstimator;
+use crate::segment::{Endpoints, Segment};
+use crate::send::Send;
 use crate::seq::SeqNum;
-use crate::state::State;
+use crate::state::{Event, State};
 use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
-/// What to send next: small, `Copy`, decided without touching a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Why.
-    pub reason: Reason,
-    /// First sequence number.
-    pub seq: SeqNum,
-    /// Octets of text.
-    pub len: u32,
-    /// FIN goes with it.
-    pub fin: bool,
-}
-
-/// SYN-SENT.
-#[derive(Debug)]
-pub struct Opening;
-
-/// What an [`Opening`] became.
-#[derive(Debug)]
-pub enum Opened {
-    /// Nothing yet: still SYN-SENT.
-    Waiting,
-    /// ESTABLISHED or (simultaneous open) SYN-RECEIVED: replace the `Opening` by this.
-    Connection(Box<Connection>),
-    /// Over: see [`Opening::ended`]; tell the user and drop it.
-    Ended,
-}
-
-impl Opening {
-    /// Starts an active open; the SYN is owed at once.
-    pub fn new(cx: &mut Context<'_>, setup: Setup, config: Arc<Config>) -> Self { todo!() }
-    /// A segment for it arrived. A refused segment may leave a RST owed: poll `plan`.
-    pub fn handle_segment(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<Opened, Refusal> { todo!() }
-    /// The network reported an error about our SYN (already matched to `seq` by the caller's four-tuple).
-    pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) { todo!() }
-    /// Time passed; harmless when called too often.
-    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) { todo!() }
-    /// When `handle_timeout` is due.
-    pub fn poll_timeout(&self) -> Option<Instant> { todo!() }
-    /// What to send next.
-    pub fn plan(&self, now: Instant, max_text: u32) -> Option<Plan> { todo!() }
-    /// Builds it and notes it as sent.
-    pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> { todo!() }
-    /// CLOSE or ABORT in SYN-SENT: deletes it; nothing is sent (RFC 9293 3.10.4, 3.10.5).
-    pub fn abort(&mut self, cx: &mut Context<'_>) { todo!() }
-    /// What changed for the user; clears it.
-    pub fn poll_event(&mut self) -> Wake { todo!() }
-    /// Why it ended, when it did.
-    pub fn ended(&self) -> Option<Ended> { todo!() }
-    /// Both ends.
-    pub fn endpoints(&self) -> &Endpoints { todo!() }
-    /// Figures about it.
-    pub fn info(&self, now: Instant) -> TcpInfo { todo!() }
-}
+pub use open::{Opened, Opening};
+pub use output::Plan;
+use timers::TimerTable;
 
 /// A connection from SYN-RECEIVED to LAST-ACK, and what the user may still read after it.
+///
+/// One owner drives it: hand in what happened, then take `plan` and `build` until nothing is owed.
 #[derive(Debug)]
-pub struct Connection;
+pub struct Connection {
+    setup: Setup,
+    config: Arc<Config>,
+    state: State,
+    /// Whether it came from a listener (RFC 9293 MUST-11).
+    passive: bool,
+    /// Options both sides agreed on.
+    agreed: Agreed,
+    snd: Send,
+    rcv: Receive,
+    rtt: RttEstimator,
+    paws: Option<Paws>,
+    recovery: Recovery,
+    congestion: Box<dyn CongestionControl>,
+    timers: TimerTable,
+    owed: Owed,
+    wake: Wake,
+    ended: Option<Ended>,
+    user: User,
+    patience: Patience,
+    counters: Counters,
+}
+
+/// What is to be sent besides text, FIN and acknowledgements.
+#[derive(Clone, Copy, Debug, Default)]
+struct Owed {
+    /// A RST with this number, and why.
+    reset: Option<(SeqNum, Reason)>,
+    /// Our SYN,ACK, and why.
+    syn_ack: Option<Reason>,
+    /// One octet into a shut window.
+    probe: bool,
+    /// A keep-alive.
+    keep_alive: bool,
+}
+
+/// What the user chose.
+#[derive(Clone, Copy, Debug)]
+struct User {
+    nodelay: bool,
+    /// The user let go of the connection: nobody will read.
+    released: bool,
+    /// The user closed before the handshake was over; done when it is.
+    close_when_open: bool,
+    /// The user was told that the send buffer is full and waits for room.
+    waits_to_write: bool,
+    keep_alive: Option<KeepAlive>,
+}
+
+/// How long the other side has been silent.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Doublings of the retransmission or persist timer without an answer.
+    backoff: u8,
+    /// Unanswered keep-alives.
+    keep_alives: u8,
+    /// When a segment was last heard.
+    heard_at: Instant,
+    /// What the network reported last; shown when the connection times out (RFC 5461).
+    path_error: Option<PathError>,
+    /// Challenge ACKs sent in the second that began at `second`.
+    challenges: u8,
+    second: Instant,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Counters {
+    segs_in: u64,
+    segs_out: u64,
+    bytes_sent: u64,
+    bytes_retrans: u64,
+    bytes_acked: u64,
+    bytes_received: u64,
+    retrans: u64,
+    refused: u64,
+}
 
 impl Connection {
-    /// A connection in SYN-RECEIVED whose SYN,ACK was sent by a [`crate::Listener`] (`peer_window`: SEG.WND of the SYN).
-    pub fn passive(cx: &mut Context<'_>, setup: Setup, agreed: Agreed, config: Arc<Config>) -> Box<Self> { todo!() }
+    /// A connection in SYN-RECEIVED whose SYN,ACK a [`crate::Listener`] has sent already.
+    #[must_use]
+    pub fn passive(
+        cx: &mut Context<'_>,
+        setup: Setup,
+        agreed: Agreed,
+        config: Arc<Config>,
+    ) -> Box<Self> {
+        let mut connection = Self::new(cx, setup, agreed, config, true);
+        // Should the segment that completes the handshake be refused, the SYN,ACK is this connection's to repeat.
+        let rto = connection.rtt.rto();
+        connection.timers.set(Timer::Retransmission, cx.now + rto);
+        Box::new(connection)
+    }
+
+    /// A connection in SYN-RECEIVED; the caller moves it on when it starts later.
+    fn new(
+        cx: &Context<'_>,
+        setup: Setup,
+        agreed: Agreed,
+        config: Arc<Config>,
+        passive: bool,
+    ) -> Self {
+        let mss = effective_mss(&config, &agreed, setup.send_mss);
+        let initial_window = initial_window(config.initial_window, mss);
+        let offered = window_of_syn(&config);
+        let mut snd = Send::new(setup.iss, agreed.send_scale, mss, cx.now);
+        snd.wl1 = agreed.irs;
+        snd.wl2 = setup.iss;
+        let mut rcv =
+            Receive::new(agreed.irs, agreed.receive_scale, config.receive_buffer, offered);
+        rcv.ack = AckState::new(config.quick_acks);
+        Self {
+            setup,
+            state: State::SynReceived,
+            passive,
+            snd,
+            rcv,
+            rtt: RttEstimator::new(config.initial_rto, config.min_rto, config.max_rto),
+            paws: agreed.timestamps.map(|recent| Paws::new(recent, cx.now)),
+            recovery: Recovery::new(),
+            congestion: config.congestion.make(mss, initial_window),
+            timers: TimerTable::new(),
+            owed: Owed::default(),
+            wake: Wake::NONE,
+            ended: None,
+            user: User {
+                nodelay: !config.nagle,
+                released: false,
+                close_when_open: false,
+                waits_to_write: false,
+                keep_alive: config.keep_alive,
+            },
+            patience: Patience {
+                backoff: 0,
+                keep_alives: 0,
+                heard_at: cx.now,
+                path_error: None,
+                challenges: 0,
+                second: cx.now,
+            },
+            counters: Counters::default(),
+            agreed,
+            config,
+        }
+    }
+
+    /// The one place where the state changes: by the table, traced.
+    fn on(&mut self, cx: &mut Context<'_>, event: Event) {
+        let Some(to) = self.state.on(event) else { return };
+        let from = core::mem::replace(&mut self.state, to);
+        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        match to {
+            State::Established => self.wake |= Wake::CONNECTED | Wake::WRITABLE,
+            State::TimeWait => self.on_time_wait(),
+            State::FinWait2 if self.user.released => {
+                self.timers.set(Timer::FinWait2, cx.now + self.config.fin_wait_2);
+            }
+            _ => {}
+        }
+    }
 
     // ---- what happened ----
-    /// SEGMENT ARRIVES (RFC 9293 3.10.7.4).
-    pub fn handle_segment(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<(), Refusal> { todo!() }
-    /// The network reported an error about a segment of ours that began at `seq`.
-    pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) { todo!() }
-    /// The path carries segments of at most `send_mss` octets (without options) now.
-    pub fn set_send_mss(&mut self, cx: &mut Context<'_>, send_mss: u16) { todo!() }
-    /// Time passed; harmless when called too often.
-    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) { todo!() }
 
-    // ---- what is owed ----
-    /// What to send next, with at most `max_text` octets of text (more than one segment's worth makes a GSO
-    /// super-segment). Pure: calling it changes nothing.
-    pub fn plan(&self, now: Instant, max_text: u32) -> Option<Plan> { todo!() }
-    /// Builds what `plan` chose, notes it as sent, and traces it.
-    pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> { todo!() }
-    /// When `handle_timeout` is due.
-    pub fn poll_timeout(&self) -> Option<Instant> { todo!() }
+    /// SEGMENT ARRIVES (RFC 9293 section 3.10.7.4).
+    ///
+    /// # Errors
+    /// Why the segment was not (or not wholly) processed; what is owed in answer is noted already.
+    pub fn handle_segment(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
+        self.counters.segs_in += u64::from(segment.coalesced.max(1));
+        cx.trace(&self.setup.endpoints, || TraceEvent::Received {
+            header: segment.header,
+            len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
+        });
+        let result = self.segment_arrives(cx, segment);
+        if let Err(refusal) = result {
+            self.counters.refused += u64::from(refusal != Refusal::ValidReset);
+            cx.trace(&self.setup.endpoints, || TraceEvent::Refused { refusal });
+        }
+        self.rearm(cx.now);
+        result
+    }
+
+    /// The network reported an error about a segment of ours that began at `seq`.
+    ///
+    /// Never ends a connection (RFC 9293 MUST-56, RFC 5461): the error shows when it times out. What does not
+    /// name a segment in flight is ignored (RFC 5927 section 4.1).
+    //= rfc9293 MUST-56
+    pub fn handle_path_error(&mut self, _cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
+        if seq.between(self.snd.una, self.snd.nxt) {
+            self.patience.path_error = Some(error);
+        }
+    }
+
+    /// The path carries segments of at most `send_mss` octets (without options) from now on; what flies in larger
+    /// ones is sent again (RFC 1191 section 6.5).
+    pub fn set_send_mss(&mut self, cx: &mut Context<'_>, send_mss: u16) {
+        let mss = effective_mss(&self.config, &self.agreed, send_mss);
+        self.setup.send_mss = send_mss;
+        if mss < self.snd.mss {
+            self.snd.in_flight.mark_all_lost(false);
+            self.recovery.first_owed = !self.snd.in_flight.is_empty();
+        }
+        self.snd.mss = mss;
+        self.congestion.set_mss(mss);
+        self.rearm(cx.now);
+    }
+
     /// What changed for the user since the last call; clears it.
-    pub fn poll_event(&mut self) -> Wake { todo!() }
-    /// In TIME-WAIT: the small type that answers from now on. The connection itself is then only the user's
-    /// remains (unread text) and wants no segments.
-    pub fn time_wait(&self) -> Option<TimeWait> { todo!() }
+    pub fn poll_event(&mut self) -> Wake {
+        core::mem::take(&mut self.wake)
+    }
 
     // ---- the user's calls ----
-    /// SEND: takes as many octets as there is room for.
-    pub fn write(&mut self, octets: &[u8]) -> Result<usize, WriteError> { todo!() }
-    /// RECEIVE: `Ok(0)` is the end of the peer's text (unless `into` is empty).
-    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> { todo!() }
+
+    /// SEND (RFC 9293 section 3.10.2): takes as many octets as there is room for.
+    ///
+    /// # Errors
+    /// [`WriteError`]: the buffer is full, the direction closed, or the connection over.
+    pub fn write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Result<usize, WriteError> {
+        if let Some(ended) = self.ended {
+            return Err(WriteError::Ended(ended));
+        }
+        if !self.state.sends_text() || self.user.close_when_open || self.user.released {
+            return Err(WriteError::Finished);
+        }
+        let taken = self.snd.buffer.write(octets, self.config.send_buffer.min(MAX_SEND_BUFFER));
+        if taken == 0 && !octets.is_empty() {
+            self.user.waits_to_write = true;
+            return Err(WriteError::Full);
+        }
+        self.rearm(cx.now);
+        Ok(taken)
+    }
+
+    /// RECEIVE (RFC 9293 section 3.10.3): `Ok(0)` is the end of the peer's text, unless `into` is empty.
+    ///
+    /// # Errors
+    /// [`ReadError`]: nothing yet, or the connection ended without the peer's FIN.
+    pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
+        self.may_read()?;
+        let octets = self.rcv.buffer.read(into);
+        self.after_read();
+        Ok(octets)
+    }
+
     /// RECEIVE without a copy: at most `max` octets; empty at the end of the peer's text.
-    pub fn read_chunk(&mut self, max: usize) -> Result<bytes::Bytes, ReadError> { todo!() }
-    /// As `read`, leaving the text where it is.
-    pub fn peek(&self, into: &mut [u8]) -> Result<usize, ReadError> { todo!() }
-    /// CLOSE: no more text from us; what was written is still sent, then FIN. Reading goes on. Idempotent.
-    pub fn shutdown(&mut self, cx: &mut Context<'_>) { todo!() }
-    /// The user lets go of the connection: CLOSE, and nobody will read. Unread or later text is answered with
-    /// RST (RFC 9293 3.6.1); FIN-WAIT-2 ends by its timer.
-    pub fn close(&mut self, cx: &mut Context<'_>) { todo!() }
-    /// ABORT: RST if the state calls for one, and everything is discarded.
-    pub fn abort(&mut self, cx: &mut Context<'_>) { todo!() }
-    /// Switches Nagle's algorithm off (`true`) or on (MUST-17).
-    pub fn set_nodelay(&mut self, nodelay: bool) { todo!() }
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_chunk(&mut self, max: usize) -> Result<Bytes, ReadError> {
+        self.may_read()?;
+        let octets = self.rcv.buffer.read_chunk(max);
+        self.after_read();
+        Ok(octets)
+    }
+
+    /// As [`Self::read`], leaving the text where it is.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn peek(&self, into: &mut [u8]) -> Result<usize, ReadError> {
+        self.may_read()?;
+        Ok(self.rcv.buffer.peek(into))
+    }
+
+    fn may_read(&self) -> Result<(), ReadError> {
+        if self.rcv.buffer.len() > 0 || self.rcv.finished() {
+            return Ok(());
+        }
+        Err(self.ended.map_or(ReadError::Empty, ReadError::Ended))
+    }
+
+    fn after_read(&mut self) {
+        if self.state.receives_text() && self.rcv.update_is_due() {
+            self.rcv.ack.owe(Reason::WindowUpdate);
+        }
+    }
+
+    /// Switches Nagle's algorithm off (`true`) or on.
+    //= rfc9293 MUST-17
+    pub fn set_nodelay(&mut self, nodelay: bool) {
+        self.user.nodelay = nodelay;
+    }
+
     /// Whether Nagle's algorithm is off.
-    pub fn nodelay(&self) -> bool { todo!() }
-    /// Keep-alive on or off.
-    pub fn set_keep_alive(&mut self, now: Instant, keep_alive: Option<crate::config::KeepAlive>) { todo!() }
+    #[must_use]
+    pub fn nodelay(&self) -> bool {
+        self.user.nodelay
+    }
 
     // ---- to look at ----
+
     /// The state.
-    pub fn state(&self) -> State { todo!() }
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
     /// Both ends.
-    pub fn endpoints(&self) -> &Endpoints { todo!() }
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.setup.endpoints
+    }
+
     /// Why it ended, when it did.
-    pub fn ended(&self) -> Option<Ended> { todo!() }
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
     /// Octets that `read` would hand out now.
-    pub fn readable(&self) -> usize { todo!() }
+    #[must_use]
+    pub fn readable(&self) -> usize {
+        self.rcv.buffer.len()
+    }
+
     /// Octets that `write` would take now.
-    pub fn writable(&self) -> usize { todo!() }
+    #[must_use]
+    pub fn writable(&self) -> usize {
+        self.config.send_buffer.min(MAX_SEND_BUFFER).saturating_sub(self.snd.buffer.len())
+    }
+
     /// Whether the peer's FIN arrived and everything before it was read.
-    pub fn at_end(&self) -> bool { todo!() }
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.rcv.finished() && self.rcv.buffer.len() == 0
+    }
+
     /// Octets written and not yet acknowledged.
-    pub fn unacknowledged(&self) -> usize { todo!() }
+    #[must_use]
+    pub fn unacknowledged(&self) -> usize {
+        self.snd.buffer.len()
+    }
+
+    /// The small type that answers from TIME-WAIT on; `None` in every other state. This connection is then only
+    /// what the user may still read, after the acknowledgement that it may still owe.
+    #[must_use]
+    pub fn time_wait(&self) -> Option<TimeWait> {
+        (self.state == State::TimeWait).then(|| self.make_time_wait())
+    }
+
     /// Figures about it.
-    pub fn info(&self, now: Instant) -> TcpInfo { todo!() }
+    #[must_use]
+    pub fn info(&self, now: Instant) -> TcpInfo {
+        TcpInfo {
+            last_ack_recv: now.since(self.patience.heard_at),
+            backoff: self.patience.backoff,
+            rto: self.rtt.backed_off(self.patience.backoff),
+            rtt: self.rtt.srtt().unwrap_or_default(),
+            rttvar: self.rtt.rttvar(),
+            min_rtt: self.rtt.min_rtt().unwrap_or_default(),
+            snd_mss: self.snd.mss,
+            advmss: u32::from(self.advertised_mss()),
+            snd_cwnd: self.congestion.window(),
+            snd_ssthresh: self.congestion.threshold(),
+            snd_wnd: self.snd.wnd,
+            rcv_wnd: self.rcv.wnd(),
+            snd_wscale: self.agreed.send_scale,
+            rcv_wscale: self.agreed.receive_scale,
+            in_flight: self.recovery.pipe(&self.snd),
+            unacked: self.snd.buffer.len() as u64,
+            bytes_sent: self.counters.bytes_sent,
+            bytes_retrans: self.counters.bytes_retrans,
+            bytes_acked: self.counters.bytes_acked,
+            bytes_received: self.counters.bytes_received,
+            segs_out: self.counters.segs_out,
+            segs_in: self.counters.segs_in,
+            total_retrans: self.counters.retrans,
+            rcv_ooo: self.rcv.reassembly.octets() as u64,
+            refused: self.counters.refused,
+            ..TcpInfo::new(self.state)
+        }
+    }
+
+    fn advertised_mss(&self) -> u16 {
+        self.config.mss.map_or(self.setup.receive_mss, |mss| mss.min(self.setup.receive_mss))
+    }
+
+    /// Tells the watcher where congestion control stands.
+    fn trace_congestion(&self, cx: &mut Context<'_>) {
+        cx.trace(&self.setup.endpoints, || TraceEvent::Congestion {
+            cwnd: self.congestion.window(),
+            ssthresh: self.congestion.threshold(),
+            in_flight: self.recovery.pipe(&self.snd),
+            recovery: self.recovery.phase != Phase::Open,
+        });
+    }
+}
+
+/// Largest send buffer: a quarter of the circle, so that no comparison of numbers is ambiguous.
+const MAX_SEND_BUFFER: usize = 1 << 30;
+
+/// SEG.WND of a SYN or SYN,ACK: never scaled (RFC 7323 section 2.2).
+pub(crate) fn window_of_syn(config: &Config) -> u32 {
+    u32::try_from(config.receive_buffer).unwrap_or(u32::MAX).min(u32::from(u16::MAX))
+}
+
+/// Eff.snd.MSS (RFC 9293 section 3.7.1): what the peer takes and the path carries, less the timestamps of every
+/// segment.
+//= rfc9293 MUST-16
+fn effective_mss(config: &Config, agreed: &Agreed, send_mss: u16) -> u32 {
+    let options = if agreed.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
+    let mss = agreed.peer_mss.min(send_mss).max(config.min_send_mss);
+    u32::from(mss).saturating_sub(options).max(1)
+}
+
+/// Octets that timestamps take in every segment: ten, and two of padding.
+const TIMESTAMPS_LEN: u32 = 12;
+
+/// IW of RFC 6928 section 2: min(n * MSS, max(2 * MSS, 14600)), with n from the configuration.
+fn initial_window(segments: u16, mss: u32) -> u64 {
+    let mss = u64::from(mss);
+    (u64::from(segments.max(1)) * mss).min((2 * mss).max(1460 * u64::from(segments.max(1))))
 }

@@ -58,6 +58,8 @@ pub struct TcpInfo {
     pub rcv_ooo: u64,
     /// Segments refused.
     pub refused: u64,
+    /// Since a segment of the peer was last heard.
+    pub last_ack_recv: Duration,
 }
 
 impl TcpInfo {
@@ -88,6 +90,7 @@ impl TcpInfo {
             total_retrans: 0,
             rcv_ooo: 0,
             refused: 0,
+            last_ack_recv: Duration::ZERO,
         }
     }
 }

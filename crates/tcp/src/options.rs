@@ -58,6 +58,8 @@ pub struct Agreed {
     pub irs: SeqNum,
     /// The peer's MSS, or the default where it sent none (MUST-15).
     pub peer_mss: u16,
+    /// Both sides sent Window Scale.
+    pub scaling: bool,
     /// Snd.Wind.Shift: applied to windows that arrive.
     pub send_scale: u8,
     /// Rcv.Wind.Shift: applied to windows that we send.
@@ -132,6 +134,7 @@ impl Offer {
         Agreed {
             irs: peer.seq,
             peer_mss: options.mss.unwrap_or(default_mss),
+            scaling: scales.is_some(),
             send_scale: scales.map_or(0, |(_, theirs)| theirs.min(MAX_SCALE)),
             receive_scale: scales.map_or(0, |(ours, _)| ours),
             sack: self.sack && options.sack_permitted,

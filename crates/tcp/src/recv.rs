@@ -1,4 +1,71 @@
-//! The receive side.
+//! The receiving side: RCV.* of RFC 9293 section 3.3.1, text in order and out of order, the window we offer.
 
+pub(crate) mod ack;
 pub(crate) mod buffer;
 pub(crate) mod reassembly;
+pub(crate) mod window;
+
+use crate::seq::SeqNum;
+
+use ack::AckState;
+use buffer::ReceiveBuffer;
+use reassembly::Reassembly;
+
+/// The receive sequence space and what belongs to it.
+#[derive(Debug)]
+pub(crate) struct Receive {
+    /// IRS: the peer's SYN.
+    pub(crate) irs: SeqNum,
+    /// RCV.NXT: next expected.
+    pub(crate) nxt: SeqNum,
+    /// The right edge that we offered: RCV.NXT + RCV.WND. It never moves back.
+    pub(crate) adv: SeqNum,
+    /// Rcv.Wind.Shift.
+    pub(crate) scale: u8,
+    /// Most octets held for the user.
+    pub(crate) capacity: u32,
+    /// The largest text a segment brought; what counts as "full-sized".
+    pub(crate) mss: u32,
+    /// Text in order.
+    pub(crate) buffer: ReceiveBuffer,
+    /// Text out of order.
+    pub(crate) reassembly: Reassembly,
+    /// The number of the peer's FIN, once seen, in order or not.
+    pub(crate) fin: Option<SeqNum>,
+    /// What is owed.
+    pub(crate) ack: AckState,
+    /// Last.ACK.sent of RFC 7323 section 4.3.
+    pub(crate) last_ack_sent: SeqNum,
+}
+
+/// Largest buffer that RFC 7323 section 2.3 lets a window describe.
+pub(crate) const MAX_WINDOW: u32 = 1 << 30;
+
+impl Receive {
+    /// `window`: what our SYN or SYN,ACK offered.
+    pub(crate) fn new(irs: SeqNum, scale: u8, capacity: usize, window: u32) -> Self {
+        Self {
+            irs,
+            nxt: irs + 1,
+            adv: irs + 1 + window,
+            scale,
+            capacity: u32::try_from(capacity).unwrap_or(MAX_WINDOW).min(MAX_WINDOW),
+            mss: 536,
+            buffer: ReceiveBuffer::new(),
+            reassembly: Reassembly::new(),
+            fin: None,
+            ack: AckState::default(),
+            last_ack_sent: irs + 1,
+        }
+    }
+
+    /// RCV.WND.
+    pub(crate) fn wnd(&self) -> u32 {
+        self.adv.distance_from(self.nxt)
+    }
+
+    /// Whether the peer's FIN was received, everything before it too.
+    pub(crate) fn finished(&self) -> bool {
+        self.fin.is_some_and(|fin| self.nxt.after(fin))
+    }
+}

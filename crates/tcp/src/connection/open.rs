@@ -1,0 +1,358 @@
+//! SYN-SENT: the active open, and the simultaneous one (RFC 9293 sections 3.5, 3.10.7.3).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::time::Duration;
+
+use super::{Connection, Plan, initial_window, window_of_syn};
+use crate::config::Config;
+use crate::error::{Ended, PathError, Refusal};
+use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
+use crate::info::TcpInfo;
+use crate::options::{Offer, Setup};
+use crate::rtt::RttEstimator;
+use crate::segment::{Ecn, Endpoints, Flags, Header, Segment, Transmit};
+use crate::seq::SeqNum;
+use crate::state::{Event, State};
+use crate::time::Instant;
+
+/// SYN-SENT: our SYN is out, and nothing is known of the peer. No buffers, no windows yet.
+#[derive(Debug)]
+pub struct Opening {
+    setup: Setup,
+    config: Arc<Config>,
+    offer: Offer,
+    state: State,
+    started_at: Instant,
+    /// When the SYN was last sent; `None` before the first time.
+    sent_at: Option<Instant>,
+    /// SYNs sent after the first.
+    repeats: u8,
+    /// A SYN is owed, and why.
+    syn: Option<Reason>,
+    /// A RST with this number is owed for a wrong acknowledgement.
+    reset: Option<SeqNum>,
+    path_error: Option<PathError>,
+    ended: Option<Ended>,
+    wake: Wake,
+}
+
+/// What an [`Opening`] became.
+#[derive(Debug)]
+pub enum Opened {
+    /// Nothing yet: still SYN-SENT.
+    Waiting,
+    /// ESTABLISHED or (simultaneous open) SYN-RECEIVED: replace the `Opening` by this.
+    Connection(Box<Connection>),
+    /// Over: see [`Opening::ended`]; tell the user and drop it.
+    Ended,
+}
+
+impl Opening {
+    /// Starts an active open; the SYN is owed at once.
+    #[must_use]
+    pub fn new(cx: &mut Context<'_>, setup: Setup, config: Arc<Config>) -> Self {
+        let event = Event::ActiveOpen;
+        let (from, to) = (State::Closed, State::SynSent);
+        cx.trace(&setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        Self {
+            offer: Offer::new(&config, setup.receive_mss),
+            setup,
+            config,
+            state: to,
+            started_at: cx.now,
+            sent_at: None,
+            repeats: 0,
+            syn: Some(Reason::Open),
+            reset: None,
+            path_error: None,
+            ended: None,
+            wake: Wake::NONE,
+        }
+    }
+
+    /// A segment for it arrived (RFC 9293 section 3.10.7.3).
+    ///
+    /// # Errors
+    /// Why it was refused; a RST may be owed for it: poll `plan`.
+    pub fn handle_segment(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<Opened, Refusal> {
+        cx.trace(&self.setup.endpoints, || TraceEvent::Received {
+            header: segment.header,
+            len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
+        });
+        let result = self.segment_arrives(cx, segment);
+        if let Err(refusal) = result {
+            cx.trace(&self.setup.endpoints, || TraceEvent::Refused { refusal });
+        }
+        result
+    }
+
+    fn segment_arrives(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<Opened, Refusal> {
+        if self.state != State::SynSent {
+            return Err(Refusal::Closed);
+        }
+        let flags = segment.header.flags;
+        self.check_ack(segment)?; // first
+        if flags.rst() {
+            // second; its ACK, if it had one, was acceptable
+            if !flags.ack() {
+                return Err(Refusal::ResetWithoutAck);
+            }
+            self.end(cx, Ended::Refused);
+            return Ok(Opened::Ended);
+        }
+        // third: security compartments are historic
+        if flags.syn() {
+            return Ok(Opened::Connection(self.process_syn(cx, segment))); // fourth
+        }
+        Err(Refusal::NotSyn) // fifth
+    }
+
+    /// First: an ACK must be of our SYN; another is refused by RST.
+    fn check_ack(&mut self, segment: &Segment<'_>) -> Result<(), Refusal> {
+        let header = &segment.header;
+        let sent = self.sent_at.is_some();
+        if !header.flags.ack() || (sent && header.ack == self.setup.iss + 1) {
+            return Ok(());
+        }
+        if !header.flags.rst() {
+            self.reset = Some(header.ack);
+        }
+        Err(Refusal::AckOfUnsent)
+    }
+
+    /// Fourth: SYN,ACK opens the connection; SYN alone means that both sides opened at once.
+    fn process_syn(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Box<Connection> {
+        let agreed = self.offer.agree(&self.setup.endpoints, &segment.header);
+        let mut connection =
+            Connection::new(cx, self.setup, agreed, Arc::clone(&self.config), false);
+        connection.state = State::SynSent;
+        connection.patience.path_error = self.path_error;
+        connection.counters.segs_in = 1;
+        connection.counters.segs_out = u64::from(self.repeats) + 1;
+        connection.counters.retrans = u64::from(self.repeats);
+        let acked = segment.header.flags.ack();
+        connection.adopt(cx, segment, self.syn_sample(cx.now, segment), self.repeats);
+        connection.on(cx, if acked { Event::SynAck } else { Event::Syn });
+        if acked {
+            connection.finish_syn_ack(cx, segment);
+        } else {
+            connection.owed.syn_ack = Some(Reason::Accept);
+            connection.rearm(cx.now);
+        }
+        connection.wake |= core::mem::take(&mut self.wake);
+        Box::new(connection)
+    }
+
+    /// The round trip of the handshake: by the timestamp, or of a SYN sent once (Karn).
+    fn syn_sample(&self, now: Instant, segment: &Segment<'_>) -> Option<Duration> {
+        if !segment.header.flags.ack() {
+            return None;
+        }
+        let sent_once = self.sent_at.filter(|_| self.repeats == 0).map(|at| now.since(at));
+        let echoed = segment.header.options.timestamps.filter(|_| self.offer.timestamps).map(|t| {
+            let ms = self.setup.timestamp(now).wrapping_sub(t.echo);
+            Duration::from_millis(u64::from(ms))
+        });
+        sent_once.or(echoed.filter(|rtt| *rtt <= now.since(self.started_at)))
+    }
+
+    /// The network reported an error about our SYN.
+    ///
+    /// Remembered, and shown when the open times out (RFC 9293 MUST-56); ends the attempt only where
+    /// [`Config::open_fails_on_path_error`] says so. A report that quotes another number is ignored (RFC 5927).
+    pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
+        if seq != self.setup.iss || self.sent_at.is_none() || self.ended.is_some() {
+            return;
+        }
+        self.path_error = Some(error);
+        if self.config.open_fails_on_path_error {
+            self.end(cx, Ended::Unreachable(error));
+        }
+    }
+
+    /// Time passed; harmless when called too often.
+    pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let Some(at) = self.poll_timeout().filter(|at| *at <= cx.now) else { return };
+        if at >= self.gives_up_at() {
+            //= rfc9293 MUST-22
+            //= rfc9293 MUST-23
+            let timer = Timer::UserTimeout;
+            cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
+            self.end(cx, Ended::TimedOut(self.path_error));
+            return;
+        }
+        let timer = Timer::Retransmission;
+        cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
+        self.repeats = self.repeats.saturating_add(1);
+        self.syn = Some(Reason::Timeout);
+        // Until the SYN leaves, the timer counts from now: a stuck link must not spin.
+        self.sent_at = Some(cx.now);
+    }
+
+    fn gives_up_at(&self) -> Instant {
+        self.started_at + self.config.open_timeout
+    }
+
+    fn estimator(&self) -> RttEstimator {
+        RttEstimator::new(self.config.initial_rto, self.config.min_rto, self.config.max_rto)
+    }
+
+    /// When [`Self::handle_timeout`] is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.ended.is_some() {
+            return None;
+        }
+        let repeat = self.sent_at.map(|at| at + self.estimator().backed_off(self.repeats));
+        Some(repeat.map_or(self.gives_up_at(), |at| at.min(self.gives_up_at())))
+    }
+
+    /// What to send next.
+    #[must_use]
+    pub fn plan(&self, _now: Instant, _max_text: u32) -> Option<Plan> {
+        let bare = |reason, seq| Plan { reason, seq, len: 0, fin: false };
+        if let Some(seq) = self.reset {
+            return Some(bare(Reason::WrongAck, seq));
+        }
+        self.syn.map(|reason| bare(reason, self.setup.iss))
+    }
+
+    /// Builds it and notes it as sent.
+    pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
+        let header = if plan.reason == Reason::WrongAck {
+            self.reset = None;
+            Header { seq: plan.seq, flags: Flags::RST, ..Header::default() }
+        } else {
+            self.syn = None;
+            self.sent_at = Some(cx.now);
+            Header {
+                seq: self.setup.iss,
+                flags: Flags::SYN,
+                window: u16::try_from(window_of_syn(&self.config)).unwrap_or(u16::MAX),
+                options: self.offer.syn(self.setup.timestamp(cx.now)),
+                ..Header::default()
+            }
+        };
+        let reason = plan.reason;
+        cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
+            header,
+            len: 0,
+            segment_size: None,
+            reason,
+        });
+        Transmit { header, text: [&[], &[]], segment_size: None, ecn: Ecn::NotEct, reason }
+    }
+
+    /// CLOSE or ABORT in SYN-SENT: deletes it; nothing is sent (RFC 9293 sections 3.10.4, 3.10.5).
+    pub fn abort(&mut self, cx: &mut Context<'_>) {
+        if self.ended.is_none() {
+            self.end(cx, Ended::Aborted);
+        }
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>, why: Ended) {
+        let event = if why == Ended::Aborted { Event::Close } else { Event::Abort };
+        let (from, to) = (self.state, State::Closed);
+        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        cx.trace(&self.setup.endpoints, || TraceEvent::Ended { reason: why });
+        self.state = to;
+        self.ended = Some(why);
+        self.syn = None;
+        self.wake |= Wake::READABLE | Wake::WRITABLE | Wake::ENDED;
+    }
+
+    /// What changed for the user; clears it.
+    pub fn poll_event(&mut self) -> Wake {
+        core::mem::take(&mut self.wake)
+    }
+
+    /// Why it ended, when it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended
+    }
+
+    /// SYN-SENT, or CLOSED once it has ended.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Both ends.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.setup.endpoints
+    }
+
+    /// Figures about it.
+    #[must_use]
+    pub fn info(&self, now: Instant) -> TcpInfo {
+        TcpInfo {
+            backoff: self.repeats,
+            rto: self.estimator().backed_off(self.repeats),
+            advmss: u32::from(self.offer.mss),
+            segs_out: u64::from(self.sent_at.is_some()) + u64::from(self.repeats),
+            total_retrans: u64::from(self.repeats),
+            last_ack_recv: now.since(self.started_at),
+            ..TcpInfo::new(self.state)
+        }
+    }
+}
+
+impl Connection {
+    /// Takes over from an [`Opening`]: the peer's window, the round trip of the handshake.
+    fn adopt(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        sample: Option<Duration>,
+        repeats: u8,
+    ) {
+        // The window of a SYN is never scaled (RFC 7323 section 2.2).
+        self.snd.wnd = u32::from(segment.header.window);
+        self.snd.max_wnd = self.snd.wnd;
+        self.snd.wl1 = segment.header.seq;
+        self.snd.wl2 = segment.header.ack;
+        if let Some(sample) = sample {
+            self.rtt.sample(sample);
+            let rtt = self.rtt;
+            cx.trace(&self.setup.endpoints, || TraceEvent::RttMeasured {
+                sample,
+                srtt: rtt.srtt().unwrap_or_default(),
+                rttvar: rtt.rttvar(),
+                rto: rtt.rto(),
+            });
+        }
+        if repeats > 0 {
+            self.rtt.syn_was_lost();
+            // RFC 5681 section 3.1: after a lost SYN the initial window is one segment.
+            self.congestion = self.config.congestion.make(
+                self.snd.mss,
+                initial_window(self.config.initial_window, self.snd.mss).min(u64::from(self.snd.mss)),
+            );
+        }
+    }
+
+    /// SYN,ACK: our SYN is acknowledged, the third of the handshake is owed, and text or FIN that came along counts.
+    fn finish_syn_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        self.snd.una = self.snd.iss + 1;
+        self.rcv.ack.owe(Reason::Handshake);
+        let mut rest = *segment;
+        rest.header.seq += 1;
+        rest.header.flags = rest.header.flags.without(Flags::SYN);
+        // What is refused of it is answered by the handshake's own ACK.
+        if self.process_text(cx, &rest).is_ok() {
+            self.process_fin(cx, &rest);
+        }
+        self.rearm(cx.now);
+    }
+}

@@ -1,0 +1,328 @@
+//! What goes next: *plan* decides, *build* makes the segment. The only place where segments are made.
+
+use woshou_wire::tcp_option::{TcpOptions, Timestamps};
+
+use super::{Connection, initial_window, window_of_syn};
+use crate::congestion::Trouble;
+use crate::event::{Context, Reason, TraceEvent};
+use crate::options::Offer;
+use crate::recovery::Phase;
+use crate::segment::{Ecn, Flags, Header, Transmit};
+use crate::send::flow::{Allowance, Verdict};
+use crate::seq::SeqNum;
+use crate::state::State;
+use crate::time::Instant;
+
+/// What to send next: small, `Copy`, decided without touching a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// Why.
+    pub reason: Reason,
+    /// First sequence number.
+    pub seq: SeqNum,
+    /// Octets of text.
+    pub len: u32,
+    /// FIN goes with it.
+    pub fin: bool,
+}
+
+impl Plan {
+    const fn bare(reason: Reason, seq: SeqNum) -> Self {
+        Self { reason, seq, len: 0, fin: false }
+    }
+
+    /// Octets of sequence space.
+    fn space(&self) -> u32 {
+        self.len + u32::from(self.fin)
+    }
+}
+
+impl Connection {
+    /// What to send next, with at most `max_text` octets of text: more than one segment's worth makes a
+    /// super-segment for a device that cuts it (GSO). Pure: calling it changes nothing.
+    #[must_use]
+    pub fn plan(&self, now: Instant, max_text: u32) -> Option<Plan> {
+        if let Some((seq, reason)) = self.owed.reset {
+            return Some(Plan::bare(reason, seq));
+        }
+        if self.state == State::SynReceived {
+            return match self.owed.syn_ack {
+                Some(reason) => Some(Plan::bare(reason, self.snd.iss)),
+                None => self.plan_ack(),
+            };
+        }
+        if !matches!(self.state, State::Closed | State::TimeWait) {
+            let text = self
+                .plan_lost(now, max_text)
+                .or_else(|| self.plan_probe())
+                .or_else(|| self.plan_new(now, max_text));
+            if text.is_some() {
+                return text;
+            }
+        }
+        self.plan_ack().or_else(|| {
+            let owed = self.owed.keep_alive;
+            owed.then(|| Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)) // SHLD-12: without data
+        })
+    }
+
+    fn plan_ack(&self) -> Option<Plan> {
+        if self.state == State::Closed {
+            return None;
+        }
+        self.rcv.ack.owed().map(|reason| Plan::bare(reason, self.snd.nxt))
+    }
+
+    /// The next range believed lost, as far as both windows let it go (RFC 6675 section 5, C).
+    //= rfc9293 SHLD-16
+    fn plan_lost(&self, now: Instant, max_text: u32) -> Option<Plan> {
+        let (start, lost) = self.snd.in_flight.next_lost()?;
+        let edge = self.snd.una + self.snd.wnd;
+        if !start.before(edge) {
+            return None;
+        }
+        let room = self.room();
+        let allowed = self.congestion_room(now);
+        let mut len = lost.min(edge.distance_from(start)).min(max_text.max(room));
+        if u64::from(len) > allowed {
+            let whole = u32::try_from(allowed).unwrap_or(u32::MAX) / room * room;
+            // The first retransmission after a loss goes whatever flies (RFC 6675 section 5, 4.3).
+            let least = if self.recovery.first_owed { room } else { 0 };
+            len = len.min(whole.max(least));
+        }
+        if len > room && len < lost {
+            len -= len % room;
+        }
+        if len == 0 {
+            return None;
+        }
+        let (text, fin) = self.snd.text_and_fin(start, start + len);
+        let text = self.contiguous(start, text);
+        let fin = fin && text + 1 == len;
+        let reason = match self.recovery.phase {
+            Phase::Loss { .. } if self.recovery.first_owed => Reason::Timeout,
+            Phase::Recovery { .. } if self.recovery.first_owed && self.recovery.duplicates > 0 => {
+                Reason::FastRetransmit
+            }
+            _ => Reason::LossRecovery,
+        };
+        (text > 0 || fin).then_some(Plan { reason, seq: start, len: text, fin })
+    }
+
+    /// One octet into a shut window, or what fits into one too small to be worth it (RFC 9293 section 3.8.6.1).
+    fn plan_probe(&self) -> Option<Plan> {
+        if !self.owed.probe {
+            return None;
+        }
+        let reason = Reason::WindowProbe;
+        if let Some(oldest) = self.snd.in_flight.oldest() {
+            let (text, fin) = self.snd.text_and_fin(oldest.start, oldest.end);
+            return Some(Plan { reason, seq: oldest.start, len: text.min(1), fin: fin && text == 0 });
+        }
+        let seq = self.snd.nxt;
+        let len = self.snd.usable_window().max(1).min(self.snd.unsent()).min(self.room());
+        let len = self.contiguous(seq, len);
+        let fin = len == 0 && self.snd.fin_due();
+        (len > 0 || fin).then_some(Plan { reason, seq, len, fin })
+    }
+
+    /// New text, and FIN when the text is over.
+    fn plan_new(&self, now: Instant, max_text: u32) -> Option<Plan> {
+        let seq = self.snd.nxt;
+        let usable = self.snd.usable_window();
+        let room = self.room();
+        let allowance =
+            Allowance { congestion: self.congestion_room(now), ..self.allowance(max_text) };
+        match self.snd.new_text(&allowance) {
+            Verdict::Send(len) => {
+                let mut len = self.contiguous(seq, len);
+                if len < self.snd.unsent() && len > room {
+                    len -= len % room;
+                }
+                let fin = self.snd.fin_due() && len == self.snd.unsent() && usable > len;
+                let limited = self.recovery.phase == Phase::Open && self.recovery.duplicates > 0;
+                let reason = if limited { Reason::LimitedTransmit } else { Reason::Data };
+                Some(Plan { reason, seq, len, fin })
+            }
+            Verdict::Nothing if self.snd.fin_due() && usable > 0 => {
+                Some(Plan { reason: Reason::Close, seq, len: 0, fin: true })
+            }
+            _ => None,
+        }
+    }
+
+    /// `new_text` without the congestion window: what the peer's window alone says.
+    pub(super) fn new_text(&self, max_text: u32) -> Verdict {
+        self.snd.new_text(&self.allowance(max_text))
+    }
+
+    fn allowance(&self, max_text: u32) -> Allowance {
+        Allowance {
+            room: self.room(),
+            congestion: u64::MAX,
+            max_text,
+            nodelay: self.user.nodelay,
+        }
+    }
+
+    /// Octets of text that a segment carries now: SACK blocks take their part of it (RFC 9293 section 3.7.1).
+    fn room(&self) -> u32 {
+        let sack = self.sack_len();
+        self.snd.mss.saturating_sub(sack).max(1)
+    }
+
+    fn sack_len(&self) -> u32 {
+        if !self.agreed.sack || self.rcv.reassembly.is_empty() {
+            return 0;
+        }
+        let blocks = self.rcv.reassembly.ranges().min(self.most_sack_blocks());
+        u32::try_from(4 + 8 * blocks).unwrap_or(0)
+    }
+
+    /// Four blocks fit beside nothing, three beside timestamps (RFC 2018 section 3).
+    fn most_sack_blocks(&self) -> usize {
+        if self.paws.is_some() { 3 } else { 4 }
+    }
+
+    fn contiguous(&self, seq: SeqNum, len: u32) -> u32 {
+        let offset = seq.distance_from(self.snd.text_start()) as usize;
+        len.min(u32::try_from(self.snd.buffer.contiguous(offset)).unwrap_or(u32::MAX))
+    }
+
+    /// Octets that the congestion window leaves.
+    fn congestion_room(&self, now: Instant) -> u64 {
+        let mut window = self.congestion.window();
+        if self.is_restart(now) {
+            window = window.min(initial_window(self.config.initial_window, self.snd.mss));
+        }
+        window.saturating_sub(self.recovery.pipe(&self.snd))
+    }
+
+    /// Nothing flies and nothing was sent for longer than the timeout: cwnd says nothing about the path any more
+    /// (RFC 5681 section 4.1).
+    fn is_restart(&self, now: Instant) -> bool {
+        self.snd.in_flight.is_empty() && now.since(self.snd.last_sent) > self.rtt.rto()
+    }
+
+    /// Builds what `plan` chose, notes it as sent, and traces it.
+    pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
+        let header = match plan.reason {
+            Reason::Abort | Reason::WrongAck => self.build_reset(plan),
+            _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
+            _ => self.build_header(cx.now, plan),
+        };
+        self.note_sent(cx, plan);
+        let room = self.room();
+        // Larger than a segment: the device cuts it. `room` is at most an IP packet.
+        let segment_size = (plan.len > room).then(|| u16::try_from(room).unwrap_or(u16::MAX));
+        self.counters.segs_out += u64::from(plan.len.div_ceil(room).max(1));
+        cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
+            header,
+            len: plan.len,
+            segment_size,
+            reason: plan.reason,
+        });
+        self.rearm(cx.now);
+        let text: [&[u8]; 2] =
+            if plan.len > 0 { self.snd.pieces(plan.seq, plan.len) } else { [&[], &[]] };
+        Transmit { header, text, segment_size, ecn: Ecn::NotEct, reason: plan.reason }
+    }
+
+    fn is_syn_ack(&self, plan: Plan) -> bool {
+        self.state == State::SynReceived && plan.seq == self.snd.iss
+    }
+
+    /// RST with the number planned; it acknowledges what we have, so that any state of the peer believes it.
+    fn build_reset(&mut self, plan: Plan) -> Header {
+        self.owed.reset = None;
+        if plan.reason == Reason::WrongAck {
+            return Header { seq: plan.seq, flags: Flags::RST, ..Header::default() };
+        }
+        self.rcv.ack.sent();
+        Header {
+            seq: plan.seq,
+            ack: self.rcv.nxt,
+            flags: Flags::RST | Flags::ACK,
+            ..Header::default()
+        }
+    }
+
+    fn build_syn_ack(&mut self, now: Instant) -> Header {
+        self.owed.syn_ack = None;
+        self.rcv.ack.sent();
+        let offer = Offer::new(&self.config, self.setup.receive_mss);
+        let theirs = TcpOptions {
+            window_scale: self.agreed.scaling.then_some(self.agreed.send_scale),
+            sack_permitted: self.agreed.sack,
+            timestamps: self.paws.map(|p| Timestamps { value: p.recent, echo: 0 }),
+            ..TcpOptions::default()
+        };
+        Header {
+            seq: self.snd.iss,
+            ack: self.rcv.nxt,
+            flags: Flags::SYN | Flags::ACK,
+            window: u16::try_from(window_of_syn(&self.config)).unwrap_or(u16::MAX),
+            urgent: 0,
+            options: offer.syn_ack(&theirs, self.setup.timestamp(now)),
+        }
+    }
+
+    /// Any other segment: ACK, the window, timestamps, SACK blocks; PSH where the buffer empties.
+    fn build_header(&mut self, now: Instant, plan: Plan) -> Header {
+        let mut flags = Flags::ACK;
+        if plan.fin {
+            flags = flags | Flags::FIN;
+        }
+        // MUST-61: the last of what was written is pushed.
+        //= rfc9293 MUST-61
+        if plan.len > 0 && plan.seq + plan.len == self.snd.text_end() {
+            flags = flags | Flags::PSH;
+        }
+        let (window, edge) = self.rcv.offer();
+        self.rcv.adv = edge;
+        self.rcv.last_ack_sent = self.rcv.nxt;
+        self.rcv.ack.sent();
+        let mut options = TcpOptions {
+            timestamps: self
+                .paws
+                .map(|paws| Timestamps { value: self.setup.timestamp(now), echo: paws.recent }),
+            ..TcpOptions::default()
+        };
+        if self.agreed.sack && !self.rcv.reassembly.is_empty() {
+            options.sack = self.rcv.reassembly.sack_blocks(self.most_sack_blocks());
+        }
+        Header { seq: plan.seq, ack: self.rcv.nxt, flags, window, urgent: 0, options }
+    }
+
+    /// Keeps the books: SND.NXT, what flies, what was owed.
+    fn note_sent(&mut self, cx: &mut Context<'_>, plan: Plan) {
+        match plan.reason {
+            Reason::KeepAlive => self.owed.keep_alive = false,
+            Reason::WindowProbe => self.owed.probe = false,
+            _ => {}
+        }
+        if plan.space() == 0 {
+            return;
+        }
+        let now = cx.now;
+        let end = plan.seq + plan.space();
+        self.counters.bytes_sent += u64::from(plan.len);
+        if plan.seq == self.snd.nxt {
+            if self.is_restart(now) {
+                self.congestion.on_trouble(now, Trouble::Idle, 0);
+                self.trace_congestion(cx);
+            }
+            self.snd.in_flight.push(plan.seq, end, now);
+            self.snd.nxt = end;
+            if plan.fin {
+                self.snd.fin = Some(end - 1);
+            }
+        } else {
+            self.counters.bytes_retrans += u64::from(plan.len);
+            self.counters.retrans += u64::from(plan.len.div_ceil(self.snd.mss.max(1)).max(1));
+            self.snd.in_flight.mark_sent_again(plan.seq, end, now);
+            self.recovery.first_owed = false;
+        }
+        self.snd.last_sent = now;
+    }
+}

@@ -1,0 +1,103 @@
+//! The window we offer, and when a larger one is worth telling (RFC 9293 section 3.8.6.2.2).
+
+use super::Receive;
+use crate::seq::SeqNum;
+
+impl Receive {
+    /// Octets that still fit.
+    fn free(&self) -> u32 {
+        self.capacity.saturating_sub(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The right edge to offer now. It never moves back (SHLD-14), and forward only by steps worth a segment.
+    //= rfc9293 MUST-39
+    //= rfc9293 SHLD-14
+    fn edge(&self) -> SeqNum {
+        let edge = self.nxt + self.free();
+        let step = edge.offset_from(self.adv);
+        // min(Fr * RCV.BUFF, Eff.snd.MSS) with Fr = 1/2.
+        let worth = (self.capacity / 2).min(self.mss).max(1);
+        if step >= worth.cast_signed() { edge } else { self.adv }
+    }
+
+    /// SEG.WND for the next segment and the right edge it stands for: `RCV.WND >> shift`, rounded up so that the
+    /// edge never moves back by the rounding.
+    pub(crate) fn offer(&self) -> (u16, SeqNum) {
+        let window = self.edge().distance_from(self.nxt);
+        let raw = window.div_ceil(1 << self.scale).min(u32::from(u16::MAX));
+        (u16::try_from(raw).unwrap_or(u16::MAX), self.nxt + (raw << self.scale))
+    }
+
+    /// Whether the user read so much that the peer should hear of it although nothing else is to be said.
+    pub(crate) fn update_is_due(&self) -> bool {
+        if self.fin.is_some() {
+            return false;
+        }
+        let step = self.edge().offset_from(self.adv).max(0).cast_unsigned();
+        let left = self.wnd();
+        step >= (self.capacity / 4).max(1)
+            || (left < 2 * self.mss && step >= (self.capacity / 2).min(2 * self.mss).max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::segment::Text;
+
+    /// 8,000 octets of room, MSS 1,000, at the end of the circle.
+    fn receive(held: usize) -> Receive {
+        let mut receive = Receive::new(SeqNum(0xffff_fff0), 0, 8000, 8000);
+        receive.mss = 1000;
+        receive.buffer.push(Text { octets: &alloc::vec![1; held], owner: None });
+        receive.nxt += u32::try_from(held).unwrap();
+        receive
+    }
+
+    #[test]
+    fn the_edge_never_moves_back() {
+        let receive = receive(3000);
+        let edge = receive.adv;
+        assert_eq!(receive.offer(), (5000, edge), "what was offered stays offered");
+    }
+
+    #[test]
+    //= rfc9293 MUST-39 test
+    fn the_edge_moves_by_whole_segments() {
+        let mut receive = receive(3000);
+        let mut some = [0; 999];
+        assert_eq!(receive.buffer.read(&mut some), 999);
+        assert_eq!(receive.offer().0, 5000, "999 octets are a silly step");
+        assert_eq!(receive.buffer.read(&mut some[..1]), 1);
+        assert_eq!(receive.offer().0, 6000);
+        assert!(!receive.update_is_due(), "not worth a segment of its own");
+        let mut more = [0; 2000];
+        assert_eq!(receive.buffer.read(&mut more), 2000);
+        assert!(receive.update_is_due(), "a quarter of the buffer is");
+    }
+
+    #[test]
+    fn a_shut_window_opens_with_two_segments() {
+        let mut receive = receive(8000);
+        assert_eq!(receive.offer().0, 0);
+        let mut some = [0; 1999];
+        receive.buffer.read(&mut some);
+        assert!(!receive.update_is_due());
+        receive.buffer.read(&mut some[..1]);
+        assert!(receive.update_is_due());
+    }
+
+    #[test]
+    fn rounding_to_the_scale_does_not_move_the_edge_back() {
+        let mut receive = Receive::new(SeqNum(0xffff_fff0), 7, 1 << 20, 65_535);
+        let mut edge = receive.adv;
+        for step in [1u32, 127, 128, 129, 5000, 60_000] {
+            receive.buffer.push(Text { octets: &alloc::vec![1; step as usize], owner: None });
+            receive.nxt += step;
+            let (_, offered) = receive.offer();
+            assert!(offered.at_or_after(edge));
+            edge = offered;
+            receive.adv = offered;
+        }
+    }
+}

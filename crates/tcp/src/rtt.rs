@@ -1,0 +1,150 @@
+//! The round-trip estimator and the retransmission timeout (RFC 6298).
+
+use core::time::Duration;
+
+/// SRTT, RTTVAR and RTO of one connection.
+///
+/// Times are kept in nanoseconds. `rto()` is the value before backoff (RFC 6298 5.5); doubling is
+/// [`backed_off`](Self::backed_off).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RttEstimator {
+    srtt: Option<u64>,
+    rttvar: u64,
+    rto: u64,
+    min_rtt: u64,
+    min_rto: u64,
+    max_rto: u64,
+}
+
+/// G of RFC 6298: the step of our timers.
+const GRANULARITY: u64 = 1_000_000;
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl RttEstimator {
+    pub(crate) fn new(initial_rto: Duration, min_rto: Duration, max_rto: Duration) -> Self {
+        Self {
+            srtt: None,
+            rttvar: 0,
+            rto: nanos(initial_rto),
+            min_rtt: u64::MAX,
+            min_rto: nanos(min_rto),
+            max_rto: nanos(max_rto).max(1),
+        }
+    }
+
+    /// Takes a sample (RFC 6298 2.2, 2.3). The caller keeps Karn's rule: never of a retransmitted segment.
+    //= rfc9293 MUST-18
+    pub(crate) fn sample(&mut self, rtt: Duration) {
+        // A sample of zero (a virtual link without delay) still says that an answer came.
+        let r = nanos(rtt).clamp(1, u64::MAX >> 4);
+        self.min_rtt = self.min_rtt.min(r);
+        let srtt = match self.srtt {
+            None => {
+                self.rttvar = r / 2;
+                r
+            }
+            Some(srtt) => {
+                // alpha = 1/8, beta = 1/4; RTTVAR first, from the old SRTT.
+                self.rttvar = self.rttvar - self.rttvar / 4 + srtt.abs_diff(r) / 4;
+                srtt - srtt / 8 + r / 8
+            }
+        };
+        self.srtt = Some(srtt);
+        let rto = srtt.saturating_add(GRANULARITY.max(self.rttvar.saturating_mul(4)));
+        self.rto = rto.max(self.min_rto).min(self.max_rto);
+    }
+
+    /// RFC 6298 5.7: after a lost SYN without a sample, start with 3 s.
+    pub(crate) fn syn_was_lost(&mut self) {
+        if self.srtt.is_none() {
+            self.rto = self.rto.max(3_000_000_000).min(self.max_rto);
+        }
+    }
+
+    pub(crate) fn rto(&self) -> Duration {
+        Duration::from_nanos(self.rto)
+    }
+
+    /// RTO doubled `times` times, never above the ceiling (RFC 6298 5.5).
+    pub(crate) fn backed_off(&self, times: u8) -> Duration {
+        let factor = 1u64.checked_shl(u32::from(times)).unwrap_or(u64::MAX);
+        Duration::from_nanos(self.rto.saturating_mul(factor).min(self.max_rto))
+    }
+
+    pub(crate) fn srtt(&self) -> Option<Duration> {
+        self.srtt.map(Duration::from_nanos)
+    }
+
+    pub(crate) fn rttvar(&self) -> Duration {
+        Duration::from_nanos(self.rttvar)
+    }
+
+    pub(crate) fn min_rtt(&self) -> Option<Duration> {
+        self.srtt.map(|_| Duration::from_nanos(self.min_rtt))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    fn new() -> RttEstimator {
+        RttEstimator::new(
+            Duration::from_secs(1),
+            Duration::from_millis(200),
+            Duration::from_secs(60),
+        )
+    }
+
+    #[test]
+    //= rfc9293 MUST-18 test
+    fn first_sample_sets_variance_to_half() {
+        let mut rtt = new();
+        assert_eq!(rtt.rto(), Duration::from_secs(1));
+        rtt.sample(Duration::from_millis(400));
+        assert_eq!(rtt.srtt(), Some(Duration::from_millis(400)));
+        assert_eq!(rtt.rttvar(), Duration::from_millis(200));
+        assert_eq!(rtt.rto(), Duration::from_millis(1200));
+    }
+
+    #[test]
+    fn second_sample_moves_by_an_eighth_and_a_quarter() {
+        let mut rtt = new();
+        rtt.sample(Duration::from_millis(400));
+        rtt.sample(Duration::from_millis(800));
+        assert_eq!(rtt.srtt(), Some(Duration::from_millis(450)));
+        assert_eq!(rtt.rttvar(), Duration::from_millis(250));
+        assert_eq!(rtt.rto(), Duration::from_millis(1450));
+    }
+
+    #[test]
+    fn floor_and_ceiling_hold() {
+        let mut rtt = new();
+        for _ in 0..100 {
+            rtt.sample(Duration::from_micros(50));
+        }
+        assert_eq!(rtt.rto(), Duration::from_millis(200));
+        assert_eq!(rtt.backed_off(2), Duration::from_millis(800));
+        assert_eq!(rtt.backed_off(200), Duration::from_secs(60));
+        rtt.sample(Duration::MAX);
+        assert_eq!(rtt.rto(), Duration::from_secs(60));
+        rtt.sample(Duration::ZERO);
+        assert_eq!(rtt.min_rtt(), Some(Duration::from_nanos(1)));
+        assert!(rtt.rto().as_nanos() >= u128::from(200 * MS));
+    }
+
+    #[test]
+    fn a_lost_syn_starts_with_three_seconds() {
+        let mut rtt = new();
+        rtt.syn_was_lost();
+        assert_eq!(rtt.rto(), Duration::from_secs(3));
+        rtt.sample(Duration::from_millis(100));
+        rtt.syn_was_lost();
+        assert_eq!(rtt.rto(), Duration::from_millis(300));
+    }
+}

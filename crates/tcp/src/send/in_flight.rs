@@ -1,0 +1,409 @@
+//! What is in the network: one record a transmission, with its fate.
+
+use alloc::collections::VecDeque;
+
+use crate::seq::SeqNum;
+use crate::time::Instant;
+
+/// One transmission that is not acknowledged yet, or the rest of one: `start .. end` (SYN excluded, FIN included).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) start: SeqNum,
+    pub(crate) end: SeqNum,
+    /// When it was last sent.
+    pub(crate) at: Instant,
+    pub(crate) fate: Fate,
+    /// Whether it was sent more than once (Karn).
+    pub(crate) retransmitted: bool,
+}
+
+/// What is known of a transmission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Believed to be in the network.
+    Flying,
+    /// The peer reported it by SACK.
+    Sacked,
+    /// Believed lost; to be sent again.
+    Lost,
+}
+
+impl Sent {
+    fn len(&self) -> u64 {
+        u64::from(self.end.distance_from(self.start))
+    }
+}
+
+/// What a cumulative acknowledgement took out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Acked {
+    /// Octets of sequence space.
+    pub(crate) octets: u64,
+    /// When the newest transmission that was wholly acknowledged and sent only once left: a round-trip sample.
+    pub(crate) newest_sent_once: Option<Instant>,
+}
+
+/// The records, oldest first, without gaps from SND.UNA to SND.NXT.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight {
+    records: VecDeque<Sent>,
+    octets: u64,
+    sacked: u64,
+    lost: u64,
+    /// No record before this one is [`Fate::Lost`]; keeps the search for the next loss short.
+    lost_hint: SeqNum,
+    /// No octet at or after this one was reported by SACK.
+    highest_sacked: Option<SeqNum>,
+}
+
+impl InFlight {
+    /// Octets sent and not acknowledged.
+    pub(crate) fn octets(&self) -> u64 {
+        self.octets
+    }
+
+    /// Octets reported by SACK.
+    pub(crate) fn sacked(&self) -> u64 {
+        self.sacked
+    }
+
+    /// Octets believed lost and not sent again yet.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// "pipe" of RFC 6675: octets believed to be in the network.
+    pub(crate) fn pipe(&self) -> u64 {
+        self.octets - self.sacked - self.lost
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn oldest(&self) -> Option<&Sent> {
+        self.records.front()
+    }
+
+    /// Notes a transmission of new sequence space.
+    pub(crate) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
+        let sent = Sent { start, end, at, fate: Fate::Flying, retransmitted: false };
+        if self.records.is_empty() {
+            self.lost_hint = start;
+        }
+        self.octets += sent.len();
+        self.records.push_back(sent);
+    }
+
+    /// SND.UNA moved to `una`.
+    pub(crate) fn acknowledge(&mut self, una: SeqNum) -> Acked {
+        let mut acked = Acked::default();
+        while let Some(sent) = self.records.front_mut() {
+            if una.at_or_before(sent.start) {
+                break;
+            }
+            let whole = una.at_or_after(sent.end);
+            let gone = if whole { sent.len() } else { u64::from(una.distance_from(sent.start)) };
+            match sent.fate {
+                Fate::Flying => {}
+                Fate::Sacked => self.sacked -= gone,
+                Fate::Lost => self.lost -= gone,
+            }
+            self.octets -= gone;
+            acked.octets += gone;
+            if !whole {
+                sent.start = una;
+                break;
+            }
+            // A record that SACK reported earlier would give too long a sample.
+            if !sent.retransmitted && sent.fate != Fate::Sacked {
+                acked.newest_sent_once = acked.newest_sent_once.max(Some(sent.at));
+            }
+            self.records.pop_front();
+        }
+        if self.records.is_empty() {
+            // An idle connection holds no heap memory.
+            self.records = VecDeque::new();
+            self.highest_sacked = None;
+        }
+        if self.lost_hint.before(una) {
+            self.lost_hint = una;
+        }
+        self.highest_sacked = self.highest_sacked.filter(|edge| edge.after(una));
+        acked
+    }
+
+    /// The index of the record that holds `seq`.
+    fn find(&self, seq: SeqNum) -> usize {
+        self.records.partition_point(|sent| sent.end.at_or_before(seq))
+    }
+
+    /// Cuts the record at `index` so that it ends at `at` (which lies inside it).
+    fn split(&mut self, index: usize, at: SeqNum) {
+        let Some(sent) = self.records.get_mut(index) else { return };
+        let rest = Sent { start: at, ..*sent };
+        sent.end = at;
+        self.records.insert(index + 1, rest);
+    }
+
+    /// Rounds `seq` inside a record down to a cut that segments of `mss` octets could have made; a peer that
+    /// reports single octets cannot make more records than segments were sent.
+    fn cut_at(sent: &Sent, seq: SeqNum, mss: u32) -> SeqNum {
+        let inside = seq.distance_from(sent.start);
+        sent.start + inside / mss * mss
+    }
+
+    /// The peer reported `left .. right` (RFC 2018). Returns octets newly reported.
+    pub(crate) fn mark_sacked(&mut self, left: SeqNum, right: SeqNum, mss: u32) -> u64 {
+        let mut newly = 0;
+        let mut index = self.find(left);
+        while let Some(sent) = self.records.get(index).copied() {
+            if sent.start.at_or_after(right) {
+                break;
+            }
+            if sent.fate == Fate::Sacked {
+                index += 1;
+                continue;
+            }
+            if left.after(sent.start) {
+                let inside = left.distance_from(sent.start).div_ceil(mss) * mss;
+                if inside >= sent.end.distance_from(sent.start) {
+                    index += 1;
+                    continue;
+                }
+                self.split(index, sent.start + inside);
+                index += 1;
+                continue;
+            }
+            if right.before(sent.end) {
+                let cut = Self::cut_at(&sent, right, mss);
+                if cut == sent.start {
+                    break;
+                }
+                self.split(index, cut);
+                continue;
+            }
+            newly += self.set_fate(index, Fate::Sacked);
+            let edge = self.highest_sacked.map_or(sent.end, |edge| edge.later(sent.end));
+            self.highest_sacked = Some(edge);
+            index += 1;
+        }
+        newly
+    }
+
+    /// Changes a record's fate and the sums with it; returns its octets.
+    fn set_fate(&mut self, index: usize, fate: Fate) -> u64 {
+        let Some(sent) = self.records.get_mut(index) else { return 0 };
+        let len = sent.len();
+        match sent.fate {
+            Fate::Flying => {}
+            Fate::Sacked => self.sacked -= len,
+            Fate::Lost => self.lost -= len,
+        }
+        match fate {
+            Fate::Flying => {}
+            Fate::Sacked => self.sacked += len,
+            Fate::Lost => {
+                self.lost += len;
+                self.lost_hint = self.lost_hint.earlier(sent.start);
+            }
+        }
+        sent.fate = fate;
+        len
+    }
+
+    /// The first `mss` octets are lost, unless they were sent again already: returns whether they were marked.
+    pub(crate) fn mark_first_lost(&mut self, mss: u32) -> bool {
+        let Some(first) = self.records.front().copied() else { return false };
+        if first.fate != Fate::Flying || first.retransmitted {
+            return false;
+        }
+        if first.len() > u64::from(mss) {
+            self.split(0, first.start + mss);
+        }
+        self.set_fate(0, Fate::Lost);
+        true
+    }
+
+    /// Everything not reported by SACK is lost (RFC 6298 5.4: the timer fired; RFC 2018 section 8 when `renege`:
+    /// the peer may have dropped what it reported).
+    pub(crate) fn mark_all_lost(&mut self, renege: bool) {
+        for index in 0..self.records.len() {
+            if renege || self.records.get(index).is_some_and(|sent| sent.fate != Fate::Sacked) {
+                self.set_fate(index, Fate::Lost);
+            }
+        }
+        if renege {
+            self.highest_sacked = None;
+        }
+    }
+
+    /// IsLost() of RFC 6675 section 4 for all records: lost is what was never sent again and has more than
+    /// `threshold - 1` segments' worth of SACKed octets above it. Returns octets newly lost.
+    pub(crate) fn mark_lost_below_sacks(&mut self, threshold: u8, mss: u32) -> u64 {
+        let Some(highest) = self.highest_sacked else { return 0 };
+        let enough = u64::from(threshold.saturating_sub(1)) * u64::from(mss);
+        let mut above = 0;
+        let mut index = self.find(highest - 1) + 1;
+        while index > 0 && above <= enough {
+            index -= 1;
+            match self.records.get(index) {
+                Some(sent) if sent.fate == Fate::Sacked => above += sent.len(),
+                _ => {}
+            }
+        }
+        if above <= enough {
+            return 0;
+        }
+        let mut newly = 0;
+        // Downwards, until a record was judged before: everything below it was, too.
+        while index > 0 {
+            index -= 1;
+            match self.records.get(index) {
+                Some(sent) if sent.fate == Fate::Flying && !sent.retransmitted => {
+                    newly += self.set_fate(index, Fate::Lost);
+                }
+                Some(sent) if sent.fate == Fate::Sacked => {}
+                _ => break,
+            }
+        }
+        newly
+    }
+
+    /// The first loss that is still to be sent again: its start and its octets.
+    pub(crate) fn next_lost(&self) -> Option<(SeqNum, u32)> {
+        if self.lost == 0 {
+            return None;
+        }
+        let from = self.find(self.lost_hint);
+        self.records
+            .range(from.min(self.records.len())..)
+            .find(|sent| sent.fate == Fate::Lost)
+            .map(|sent| (sent.start, sent.end.distance_from(sent.start)))
+    }
+
+    /// `start .. end`, the beginning of a record, was sent again.
+    pub(crate) fn mark_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
+        let index = self.find(start);
+        let Some(sent) = self.records.get(index).copied() else { return };
+        if end.before(sent.end) {
+            self.split(index, end);
+        }
+        self.set_fate(index, Fate::Flying);
+        if let Some(sent) = self.records.get_mut(index) {
+            sent.at = at;
+            sent.retransmitted = true;
+            self.lost_hint = sent.end;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    const BASE: SeqNum = SeqNum(0xffff_fe00);
+    const MSS: u32 = 100;
+
+    fn flight(segments: u32) -> InFlight {
+        let mut flight = InFlight::default();
+        for i in 0..segments {
+            flight.push(BASE + i * MSS, BASE + (i + 1) * MSS, Instant::from_millis(u64::from(i)));
+        }
+        flight
+    }
+
+    fn sums_hold(flight: &InFlight) {
+        let sum = |fate| -> u64 {
+            flight.records.iter().filter(|s| s.fate == fate).map(Sent::len).sum()
+        };
+        assert_eq!(flight.sacked, sum(Fate::Sacked));
+        assert_eq!(flight.lost, sum(Fate::Lost));
+        assert_eq!(flight.octets, flight.records.iter().map(Sent::len).sum::<u64>());
+        let v: Vec<_> = flight.records.iter().collect();
+        assert!(v.windows(2).all(|w| w[0].end == w[1].start), "no gaps, no overlap");
+        let first_lost = flight.records.iter().find(|s| s.fate == Fate::Lost).map(|s| s.start);
+        assert_eq!(flight.next_lost().map(|l| l.0), first_lost, "the hint never skips a loss");
+    }
+
+    #[test]
+    fn acknowledging_part_of_a_record_keeps_the_rest() {
+        let mut f = flight(3);
+        let acked = f.acknowledge(BASE + 150);
+        assert_eq!(acked.octets, 150);
+        assert_eq!(acked.newest_sent_once, Some(Instant::from_millis(0)));
+        assert_eq!(f.oldest().map(|s| s.start), Some(BASE + 150));
+        assert_eq!(f.pipe(), 150);
+        assert_eq!(f.acknowledge(BASE + 300).newest_sent_once, Some(Instant::from_millis(2)));
+        assert!(f.is_empty());
+        sums_hold(&f);
+    }
+
+    #[test]
+    fn karn_no_sample_from_what_was_sent_twice() {
+        let mut f = flight(2);
+        f.mark_all_lost(false);
+        assert_eq!(f.pipe(), 0);
+        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9));
+        assert_eq!(f.pipe(), 100);
+        assert_eq!(f.acknowledge(BASE + 100).newest_sent_once, None);
+        sums_hold(&f);
+    }
+
+    #[test]
+    fn three_segments_above_mean_lost() {
+        let mut f = flight(6);
+        assert_eq!(f.mark_sacked(BASE + 100, BASE + 300, MSS), 200);
+        assert_eq!(f.mark_lost_below_sacks(3, MSS), 0, "two segments above are not enough");
+        assert_eq!(f.mark_sacked(BASE + 100, BASE + 400, MSS), 100);
+        assert_eq!(f.mark_lost_below_sacks(3, MSS), 100);
+        assert_eq!(f.next_lost(), Some((BASE, 100)));
+        assert_eq!(f.pipe(), 200, "segments five and six still fly");
+        sums_hold(&f);
+    }
+
+    #[test]
+    fn a_super_segment_splits_where_segments_were() {
+        let mut f = InFlight::default();
+        f.push(BASE, BASE + 1000, Instant::ZERO);
+        assert_eq!(f.mark_sacked(BASE + 150, BASE + 450, MSS), 200, "only whole segments count");
+        assert_eq!(f.records.len(), 3);
+        assert!(f.mark_first_lost(MSS));
+        assert!(f.mark_first_lost(MSS) == false, "once is enough");
+        assert_eq!(f.next_lost(), Some((BASE, MSS)));
+        sums_hold(&f);
+    }
+
+    proptest! {
+        #[test]
+        fn sums_hold_whatever_arrives(ops in proptest::collection::vec((0u8..6, 0u32..1200, 0u32..1200), 1..60)) {
+            let mut f = InFlight::default();
+            let (mut una, mut nxt) = (BASE, BASE);
+            for (op, a, b) in ops {
+                match op {
+                    0 => { f.push(nxt, nxt + a + 1, Instant::from_millis(u64::from(b))); nxt += a + 1; }
+                    1 => {
+                        let to = una + a.min(nxt.distance_from(una));
+                        let before = f.octets();
+                        prop_assert_eq!(f.acknowledge(to).octets, before - f.octets());
+                        una = to;
+                    }
+                    2 => { let left = una + a; f.mark_sacked(left, (left + b).earlier(nxt), MSS); }
+                    3 => { f.mark_lost_below_sacks(3, MSS); }
+                    4 => f.mark_all_lost(b > 1000),
+                    _ => if let Some((start, len)) = f.next_lost() {
+                        f.mark_sent_again(start, start + len.min(b.max(1)), Instant::from_millis(7));
+                    },
+                }
+                sums_hold(&f);
+                prop_assert_eq!(f.octets(), u64::from(nxt.distance_from(una)));
+            }
+        }
+    }
+}
