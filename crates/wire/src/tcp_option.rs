@@ -1,4 +1,28 @@
-//! TCP options: kinds, parsing at any alignment, writing in the field's usual layout.
+//! TCP options: kinds, parsing at any alignment, writing in the layout of a well-known system.
+
+/// Most octets of options that a header can carry: its longest length, 60, less the fixed 20.
+pub const MAX_OPTIONS: usize = 40;
+
+/// End of Option List (RFC 9293 section 3.2).
+pub const KIND_EOL: u8 = 0;
+/// No-Operation (RFC 9293 section 3.2).
+pub const KIND_NOP: u8 = 1;
+/// Maximum Segment Size (RFC 9293 section 3.7.1).
+pub const KIND_MSS: u8 = 2;
+/// Window Scale (RFC 7323 section 2).
+pub const KIND_WINDOW_SCALE: u8 = 3;
+/// SACK-permitted (RFC 2018 section 2).
+pub const KIND_SACK_PERMITTED: u8 = 4;
+/// SACK (RFC 2018 section 3).
+pub const KIND_SACK: u8 = 5;
+/// Timestamps (RFC 7323 section 3).
+pub const KIND_TIMESTAMPS: u8 = 8;
+
+const MSS_LEN: u8 = 4;
+const WINDOW_SCALE_LEN: u8 = 3;
+const SACK_PERMITTED_LEN: u8 = 2;
+const TIMESTAMPS_LEN: u8 = 10;
+const BLOCK_LEN: usize = 8;
 
 /// Timestamps option, kind 8 (RFC 7323 section 3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +54,16 @@ impl SackBlocks {
     pub const MAX: usize = 4;
 
     /// No blocks.
-    pub const EMPTY: Self = Self { blocks: [SackBlock { left: 0, right: 0 }; 4], len: 0 };
+    pub const EMPTY: Self = Self {
+        blocks: [SackBlock { left: 0, right: 0 }; 4],
+        len: 0,
+    };
 
     /// Appends a block; returns `false` (and drops it) when four are held already.
     pub fn push(&mut self, block: SackBlock) -> bool {
-        let Some(slot) = self.blocks.get_mut(usize::from(self.len)) else { return false };
+        let Some(slot) = self.blocks.get_mut(usize::from(self.len)) else {
+            return false;
+        };
         *slot = block;
         self.len += 1;
         true
@@ -73,4 +102,322 @@ pub struct TcpOptions {
     pub sack: SackBlocks,
     /// Timestamps, kind 8.
     pub timestamps: Option<Timestamps>,
+}
+
+/// In which order options are written, and how they are padded.
+///
+/// A peer reads any; a fingerprint and a byte-for-byte comparison tell them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// MSS, SACK-permitted, timestamps, NOP, scale; every option ends on a word, NOPs in front.
+    #[default]
+    Linux,
+    /// MSS, NOP, scale, SACK-permitted, timestamps; what is left of the last word is EOL and zeroes.
+    FreeBsd,
+}
+
+/// One option as it lies in the header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawOption<'a> {
+    /// Kind.
+    pub kind: u8,
+    /// What follows kind and length; empty for NOP.
+    pub data: &'a [u8],
+}
+
+/// Options one by one, in the order of the wire, NOPs included; ends at EOL, at the end of the octets, or
+/// after the first error.
+#[derive(Clone, Debug)]
+pub struct RawOptions<'a> {
+    all: &'a [u8],
+    next: usize,
+}
+
+impl<'a> RawOptions<'a> {
+    /// Walks `options`: what follows the fixed header, up to the data offset.
+    #[must_use]
+    pub const fn new(options: &'a [u8]) -> Self {
+        Self {
+            all: options,
+            next: 0,
+        }
+    }
+}
+
+impl<'a> Iterator for RawOptions<'a> {
+    type Item = Result<RawOption<'a>, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.all.get(self.next..)?;
+        let kind = *rest.first()?;
+        match kind {
+            KIND_EOL => {
+                self.next = self.all.len();
+                return None;
+            }
+            KIND_NOP => {
+                self.next += 1;
+                return Some(Ok(RawOption { kind, data: &[] }));
+            }
+            _ => {}
+        }
+        //= rfc9293 MUST-68
+        let len = rest.get(1).copied().map(usize::from);
+        let data = len.and_then(|len| rest.get(2..len));
+        //= rfc9293 MUST-7
+        let (Some(len), Some(data)) = (len, data) else {
+            self.next = self.all.len();
+            let cause = match len {
+                None => Cause::NoLength,
+                Some(0 | 1) => Cause::LengthBelowTwo,
+                Some(_) => Cause::PastEnd,
+            };
+            return Some(Err(Fault { kind, cause }));
+        };
+        self.next += len;
+        Some(Ok(RawOption { kind, data }))
+    }
+}
+
+/// An option whose length is illegal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("TCP option of kind {kind}: {cause}")]
+pub struct Fault {
+    /// The kind of the option.
+    pub kind: u8,
+    /// What is wrong with its length.
+    pub cause: Cause,
+}
+
+/// What is wrong with the length of an option.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The octets end before the length.
+    #[error("there is no length")]
+    NoLength,
+    /// Zero or one, which is less than kind and length take.
+    #[error("the length is below two")]
+    LengthBelowTwo,
+    /// The option is longer than what is left.
+    #[error("the length runs past the end of the header")]
+    PastEnd,
+    /// Not the length that this kind has.
+    #[error("the length does not fit the kind")]
+    WrongForKind,
+}
+
+/// Options with an illegal length among them (RFC 9293 MUST-7).
+///
+/// Nothing after it can be trusted, so reading stopped there. Dropping the segment is safe; going on with
+/// `understood`, as most stacks do, keeps a connection through a broken middlebox alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{fault}")]
+pub struct Malformed {
+    /// The options in front of the illegal one.
+    pub understood: TcpOptions,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl TcpOptions {
+    /// Reads the options of a header, at any alignment; of an option that comes twice, the last counts.
+    ///
+    /// Kinds that are not known here are skipped by their length.
+    ///
+    /// # Errors
+    /// [`Malformed`] when a length is illegal; it holds the options in front.
+    //= rfc9293 MUST-4
+    //= rfc9293 MUST-5
+    //= rfc9293 MUST-64
+    pub fn parse(options: &[u8]) -> Result<Self, Malformed> {
+        // What nearly every segment of an established connection carries.
+        if let [1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3] = *options {
+            return Ok(Self {
+                timestamps: Some(Timestamps {
+                    value: u32::from_be_bytes([v0, v1, v2, v3]),
+                    echo: u32::from_be_bytes([e0, e1, e2, e3]),
+                }),
+                ..Self::default()
+            });
+        }
+        let mut understood = Self::default();
+        for option in RawOptions::new(options) {
+            if let Err(fault) = option.and_then(|option| understood.read(option)) {
+                return Err(Malformed { understood, fault });
+            }
+        }
+        Ok(understood)
+    }
+
+    fn read(&mut self, option: RawOption<'_>) -> Result<(), Fault> {
+        let kind = option.kind;
+        let wrong = Fault {
+            kind,
+            cause: Cause::WrongForKind,
+        };
+        match kind {
+            KIND_MSS => {
+                self.mss = Some(u16::from_be_bytes(
+                    option.data.try_into().map_err(|_| wrong)?,
+                ));
+            }
+            KIND_WINDOW_SCALE => {
+                let [shift] = *option.data else {
+                    return Err(wrong);
+                };
+                self.window_scale = Some(shift);
+            }
+            KIND_SACK_PERMITTED if option.data.is_empty() => self.sack_permitted = true,
+            KIND_SACK_PERMITTED => return Err(wrong),
+            KIND_SACK => self.sack = read_blocks(option.data).ok_or(wrong)?,
+            KIND_TIMESTAMPS => {
+                self.timestamps = Some(read_timestamps(option.data).ok_or(wrong)?);
+            }
+            //= rfc9293 MUST-6
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Octets that [`write`](Self::write) writes: 0 to 40, a multiple of four.
+    #[must_use]
+    pub fn encoded_len(&self, layout: Layout) -> usize {
+        self.write(layout, &mut [0; MAX_OPTIONS])
+    }
+
+    /// Writes the options to the front of `into` and returns their length, a multiple of four.
+    ///
+    /// SACK blocks that do not fit into 40 octets are left out, the last ones first: 3 fit beside timestamps.
+    pub fn write(&self, layout: Layout, into: &mut [u8; MAX_OPTIONS]) -> usize {
+        let mut writer = Writer { into, len: 0 };
+        match layout {
+            Layout::Linux => self.write_linux(&mut writer),
+            Layout::FreeBsd => self.write_freebsd(&mut writer),
+        }
+        //= rfc9293 MUST-69
+        while !writer.len.is_multiple_of(4) {
+            writer.put(&[KIND_EOL]);
+        }
+        writer.len
+    }
+
+    fn write_linux(&self, writer: &mut Writer<'_>) {
+        writer.mss(self.mss);
+        // SACK-permitted takes the place of the two NOPs in front of timestamps.
+        if self.sack_permitted {
+            if self.timestamps.is_none() {
+                writer.put(&[KIND_NOP; 2]);
+            }
+            writer.sack_permitted();
+        }
+        if let Some(timestamps) = self.timestamps {
+            writer.align_to(2);
+            writer.timestamps(timestamps);
+        }
+        if let Some(shift) = self.window_scale {
+            writer.put(&[KIND_NOP, KIND_WINDOW_SCALE, WINDOW_SCALE_LEN, shift]);
+        }
+        writer.sack(&self.sack);
+    }
+
+    fn write_freebsd(&self, writer: &mut Writer<'_>) {
+        writer.mss(self.mss);
+        if let Some(shift) = self.window_scale {
+            writer.put(&[KIND_NOP, KIND_WINDOW_SCALE, WINDOW_SCALE_LEN, shift]);
+        }
+        if self.sack_permitted {
+            writer.sack_permitted();
+        }
+        if let Some(timestamps) = self.timestamps {
+            writer.align_to(2);
+            writer.timestamps(timestamps);
+        }
+        writer.sack(&self.sack);
+    }
+}
+
+fn read_timestamps(data: &[u8]) -> Option<Timestamps> {
+    let ([value, echo], []) = data.as_chunks() else {
+        return None;
+    };
+    Some(Timestamps {
+        value: u32::from_be_bytes(*value),
+        echo: u32::from_be_bytes(*echo),
+    })
+}
+
+fn read_blocks(data: &[u8]) -> Option<SackBlocks> {
+    let (chunks @ [_, ..], []) = data.as_chunks::<BLOCK_LEN>() else {
+        return None;
+    };
+    let mut blocks = SackBlocks::EMPTY;
+    for [l0, l1, l2, l3, r0, r1, r2, r3] in chunks {
+        let left = u32::from_be_bytes([*l0, *l1, *l2, *l3]);
+        let right = u32::from_be_bytes([*r0, *r1, *r2, *r3]);
+        if !blocks.push(SackBlock { left, right }) {
+            return None;
+        }
+    }
+    Some(blocks)
+}
+
+/// Appends options. What is asked of it always fits: MSS, scale, SACK-permitted and timestamps take 20
+/// octets at most with their padding, and SACK is cut to what is left.
+struct Writer<'a> {
+    into: &'a mut [u8; MAX_OPTIONS],
+    len: usize,
+}
+
+impl Writer<'_> {
+    fn put(&mut self, octets: &[u8]) {
+        let end = self.len + octets.len();
+        if let Some(to) = self.into.get_mut(self.len..end) {
+            to.copy_from_slice(octets);
+            self.len = end;
+        }
+    }
+
+    /// NOPs until `octets` into a word.
+    fn align_to(&mut self, octets: usize) {
+        while self.len % 4 != octets {
+            self.put(&[KIND_NOP]);
+        }
+    }
+
+    fn mss(&mut self, mss: Option<u16>) {
+        if let Some(mss) = mss {
+            let [high, low] = mss.to_be_bytes();
+            self.put(&[KIND_MSS, MSS_LEN, high, low]);
+        }
+    }
+
+    fn sack_permitted(&mut self) {
+        self.put(&[KIND_SACK_PERMITTED, SACK_PERMITTED_LEN]);
+    }
+
+    fn timestamps(&mut self, timestamps: Timestamps) {
+        self.put(&[KIND_TIMESTAMPS, TIMESTAMPS_LEN]);
+        self.put(&timestamps.value.to_be_bytes());
+        self.put(&timestamps.echo.to_be_bytes());
+    }
+
+    fn sack(&mut self, blocks: &SackBlocks) {
+        // Kind and length end a word, so that the blocks begin one.
+        let start = (self.len + 2).next_multiple_of(4);
+        let fitting = MAX_OPTIONS.saturating_sub(start) / BLOCK_LEN;
+        let blocks = blocks.as_slice();
+        let blocks = &blocks[..blocks.len().min(fitting)];
+        if blocks.is_empty() {
+            return;
+        }
+        self.align_to(2);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 34")]
+        let len = (2 + blocks.len() * BLOCK_LEN) as u8;
+        self.put(&[KIND_SACK, len]);
+        for block in blocks {
+            self.put(&block.left.to_be_bytes());
+            self.put(&block.right.to_be_bytes());
+        }
+    }
 }

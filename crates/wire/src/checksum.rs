@@ -1,0 +1,155 @@
+//! The Internet checksum (RFC 1071): sums over pieces of any length, pseudo-headers, partial sums for offload.
+//!
+//! A checksum is verified by summing over everything, the field included, and looking for all ones: never by
+//! computing it again and comparing, because 0x0000 and 0xffff both stand for zero and senders write either.
+
+use core::net::IpAddr;
+
+use crate::WriteError;
+
+/// A ones' complement sum of big-endian 16-bit words, under way.
+///
+/// Pieces may be of odd length: the next piece goes on in the middle of a word, as if both were one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    /// Congruent to the sum modulo 65535; zero only if every octet was zero.
+    total: u64,
+    /// The next octet is the low half of a word.
+    odd: bool,
+}
+
+impl Sum {
+    /// The sum over nothing.
+    pub const ZERO: Self = Self {
+        total: 0,
+        odd: false,
+    };
+
+    /// The sum over what came before, followed by `octets`.
+    #[must_use]
+    pub fn with(self, octets: &[u8]) -> Self {
+        let word = sum_words(octets);
+        // A piece that begins in the middle of a word has its octets in the other halves (RFC 1071 section 2).
+        let word = if self.odd { word.swap_bytes() } else { word };
+        Self {
+            // Cannot overflow before 2^48 pieces.
+            total: self.total.wrapping_add(u64::from(word)),
+            odd: self.odd ^ (octets.len() % 2 == 1),
+        }
+    }
+
+    /// The folded sum, not complemented.
+    ///
+    /// Of a pseudo-header alone, this is what belongs in the checksum field when a device is to finish the
+    /// checksum ([`crate::virtio_net::NEEDS_CSUM`]).
+    #[must_use]
+    pub fn partial(self) -> u16 {
+        fold(self.total)
+    }
+
+    /// The checksum: the ones' complement of the sum.
+    #[must_use]
+    pub fn checksum(self) -> u16 {
+        !self.partial()
+    }
+
+    /// Whether what was summed, its checksum field included, is whole.
+    #[must_use]
+    pub fn is_valid(self) -> bool {
+        self.partial() == u16::MAX
+    }
+}
+
+/// The sum over the pseudo-header that TCP, UDP and ICMPv6 share.
+///
+/// `length` is that of the header and the text of the upper layer, in octets. One function serves both
+/// families, because the fields differ in width and place only, and a sum sees neither. Both addresses are of
+/// one family.
+///
+/// Source: RFC 9293 section 3.1, RFC 768, RFC 8200 section 8.1.
+#[must_use]
+pub fn pseudo_header(source: IpAddr, destination: IpAddr, protocol: u8, length: u32) -> Sum {
+    let total = address(source) + address(destination) + u64::from(protocol) + u64::from(length);
+    Sum { total, odd: false }
+}
+
+/// Finishes a checksum that was left to a device: sums `packet[start..]`, whose checksum field at
+/// `start + offset` holds the [partial](Sum::partial) sum of the pseudo-header, and stores the result there.
+///
+/// `zero_means_none` is for UDP, where a checksum of zero is sent as 0xffff (RFC 768).
+///
+/// # Errors
+/// [`WriteError::BufferTooShort`] when the field lies outside of the packet: drop the packet.
+pub fn complete(
+    packet: &mut [u8],
+    start: usize,
+    offset: usize,
+    zero_means_none: bool,
+) -> Result<(), WriteError> {
+    let needed = start.saturating_add(offset).saturating_add(2);
+    let covered = packet
+        .get_mut(start..)
+        .ok_or(WriteError::BufferTooShort { needed })?;
+    let checksum = match Sum::ZERO.with(covered).checksum() {
+        0 if zero_means_none => u16::MAX,
+        checksum => checksum,
+    };
+    let field = covered.get_mut(offset..).and_then(<[u8]>::first_chunk_mut);
+    *field.ok_or(WriteError::BufferTooShort { needed })? = checksum.to_be_bytes();
+    Ok(())
+}
+
+fn address(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(v4) => u64::from(v4.to_bits()),
+        IpAddr::V6(v6) => {
+            let octets = v6.octets();
+            octets
+                .as_chunks()
+                .0
+                .iter()
+                .map(|word| u64::from(u32::from_be_bytes(*word)))
+                .sum()
+        }
+    }
+}
+
+/// The folded sum over `octets`, in big-endian words, the last padded with zero.
+///
+/// It adds 32-bit words of the machine's own byte order, because the sum is the same in any order once its
+/// octets are swapped (RFC 1071 section 2 B), in sixteen independent lanes, which compilers turn into vectors.
+fn sum_words(octets: &[u8]) -> u16 {
+    const LANES: usize = 16;
+    let mut lanes = [0_u64; LANES];
+    let (blocks, rest) = octets.as_chunks::<{ LANES * 4 }>();
+    for block in blocks {
+        for (lane, word) in lanes.iter_mut().zip(block.as_chunks().0) {
+            // A lane overflows after 2^32 words: 256 GiB in one piece. A check here would forbid vectors.
+            *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+        }
+    }
+    let mut total = lanes.iter().fold(0_u64, |total, lane| {
+        total.wrapping_add(u64::from(fold(*lane)))
+    });
+    let (words, tail) = rest.as_chunks();
+    for word in words {
+        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
+    }
+    let mut last = [0; 4];
+    for (to, from) in last.iter_mut().zip(tail) {
+        *to = *from;
+    }
+    u16::from_be(fold(
+        total.wrapping_add(u64::from(u32::from_ne_bytes(last))),
+    ))
+}
+
+/// Adds the carries back in until none is left: zero only for zero.
+const fn fold(mut total: u64) -> u16 {
+    while total > 0xffff {
+        total = (total >> 16) + (total & 0xffff);
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "the loop left 16 bits")]
+    let folded = total as u16;
+    folded
+}
