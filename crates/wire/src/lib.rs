@@ -6,11 +6,17 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod arp;
 pub mod checksum;
+pub mod ethernet;
+pub mod icmpv4;
+pub mod icmpv6;
 pub mod ipv4;
 pub mod ipv6;
 pub mod tcp;
 pub mod tcp_option;
+pub mod udp;
+pub mod virtio_net;
 
 /// Numbers of the protocols that IP carries: IPv4's Protocol, IPv6's final Next Header.
 pub mod ip_protocol {
