@@ -1,0 +1,506 @@
+//! One direction of a link, without any input or output: it is told that a packet comes and answers what
+//! becomes of it.
+//!
+//! The order of events: refused by the MTU; queued at the bottleneck (or dropped there); sent at the rate;
+//! lost; one bit flipped; doubled; and then, each copy by its own luck, delayed and perhaps held back.
+//! Every packet draws the same number of random numbers whatever becomes of it, so a change of one parameter
+//! leaves the luck of the others as it was.
+
+pub mod corrupt;
+pub mod delay;
+pub mod loss;
+pub mod mtu;
+pub mod queue;
+pub mod rate;
+pub mod reorder;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use woshou_tcp::Instant;
+
+use crate::seed::{Chance, Luck};
+use delay::Delay;
+use loss::{Loss, LossCause, Weather};
+use mtu::Mtu;
+use queue::{Bottleneck, Queue};
+use rate::Rate;
+use reorder::{Lane, Reordering};
+
+/// What one direction of a link does to packets. The default does nothing at all to them, in no time.
+#[derive(Clone, Debug, Default)]
+pub struct Path {
+    /// The largest packet; `None`: any.
+    pub mtu: Option<Mtu>,
+    /// What may wait at the bottleneck. Without a `rate` nothing ever waits.
+    pub queue: Queue,
+    /// How fast the bottleneck sends; `None`: at once.
+    pub rate: Option<Rate>,
+    /// What is lost after it used the bottleneck.
+    pub loss: Loss,
+    /// Probability, 0 to 1, that one bit of a packet is flipped.
+    pub corruption: f64,
+    /// Probability, 0 to 1, that a packet arrives twice.
+    pub duplication: f64,
+    /// How long it takes.
+    pub delay: Delay,
+    /// What is held back.
+    pub reordering: Reordering,
+}
+
+impl Path {
+    /// A perfect path that takes `delay`.
+    #[must_use]
+    pub fn delayed(delay: Duration) -> Self {
+        Self {
+            delay: Delay {
+                fixed: delay,
+                ..Delay::default()
+            },
+            ..Self::default()
+        }
+    }
+}
+
+/// One copy of a packet on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Copy {
+    /// When it arrives.
+    pub(crate) at: Instant,
+    /// Whether it was held back.
+    pub(crate) held: bool,
+}
+
+/// What becomes of a packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It never arrives.
+    Lost(LossCause),
+    /// It arrives.
+    Carried {
+        /// The octets as they arrive.
+        octets: Bytes,
+        /// Whether a bit of them was flipped.
+        corrupted: bool,
+        /// The packet itself.
+        first: Copy,
+        /// Its double.
+        second: Option<Copy>,
+    },
+}
+
+/// A path in use.
+#[derive(Debug)]
+pub(crate) struct Direction {
+    pub(crate) path: Path,
+    chance: Chance,
+    bottleneck: Bottleneck,
+    weather: Weather,
+    lane: Lane,
+    taken: u64,
+}
+
+impl Direction {
+    pub(crate) fn new(path: Path, chance: Chance) -> Self {
+        Self {
+            path,
+            chance,
+            bottleneck: Bottleneck::default(),
+            weather: Weather::default(),
+            lane: Lane::default(),
+            taken: 0,
+        }
+    }
+
+    /// A packet comes at `now`, which is never before an earlier packet's.
+    pub(crate) fn offer(&mut self, now: Instant, octets: &Bytes) -> Fate {
+        // All draws, always, before anything is decided.
+        let mut draw = || self.chance.draw();
+        let loss_luck = [draw(), draw(), draw()];
+        let (corrupts, bit, doubles) = (draw(), draw(), draw());
+        let copy_luck = [[draw(), draw()], [draw(), draw()]];
+
+        if self.path.mtu.is_some_and(|mtu| octets.len() > mtu.octets) {
+            return Fate::Lost(LossCause::TooBig);
+        }
+        let left_at = match self.path.rate {
+            None => now,
+            Some(rate) => {
+                match self
+                    .bottleneck
+                    .admit(now, octets.len(), self.path.queue, rate)
+                {
+                    Some(left_at) => left_at,
+                    None => return Fate::Lost(LossCause::QueueFull),
+                }
+            }
+        };
+        let number = self.taken;
+        self.taken += 1;
+        if let Some(cause) = self
+            .weather
+            .verdict(&self.path.loss, loss_luck, number, octets)
+        {
+            return Fate::Lost(cause);
+        }
+        let corrupted = corrupts.hits(self.path.corruption);
+        let octets = if corrupted {
+            corrupt::flip_a_bit(octets, bit)
+        } else {
+            octets.clone()
+        };
+        let first = self.copy(left_at, copy_luck[0]);
+        let second = doubles
+            .hits(self.path.duplication)
+            .then(|| self.copy(left_at, copy_luck[1]));
+        Fate::Carried {
+            octets,
+            corrupted,
+            first,
+            second,
+        }
+    }
+
+    fn copy(&mut self, left_at: Instant, [jitter, holds]: [Luck; 2]) -> Copy {
+        let due_at = self.path.delay.arrival(left_at, jitter);
+        let held = holds.hits(self.path.reordering.chance);
+        let at = if held {
+            due_at + self.path.reordering.hold
+        } else if self.path.delay.overtakes {
+            due_at
+        } else {
+            self.lane.in_order(due_at)
+        };
+        Copy { at, held }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::loss::Bursts;
+    use super::*;
+    use crate::seed::Stream;
+    use std::sync::Arc;
+
+    fn direction(path: Path) -> Direction {
+        Direction::new(path, Chance::new(1, Stream::Direction(0, true)))
+    }
+
+    fn packet(size: usize) -> Bytes {
+        Bytes::from(vec![0; size])
+    }
+
+    /// What becomes of `n` packets of 100 octets, one a microsecond.
+    fn fates(path: Path, n: u64) -> Vec<Fate> {
+        let mut direction = direction(path);
+        (0..n)
+            .map(|i| direction.offer(Instant::from_micros(i), &packet(100)))
+            .collect()
+    }
+
+    fn losses(path: Path, n: u64) -> Vec<Option<LossCause>> {
+        fates(path, n)
+            .into_iter()
+            .map(|fate| match fate {
+                Fate::Lost(cause) => Some(cause),
+                Fate::Carried { .. } => None,
+            })
+            .collect()
+    }
+
+    fn arrival(fate: Fate) -> u64 {
+        match fate {
+            Fate::Carried { first, .. } => first.at.as_nanos(),
+            Fate::Lost(cause) => panic!("{cause}"),
+        }
+    }
+
+    #[test]
+    fn rate_and_delay_add_up_exactly() {
+        let mut direction = direction(Path {
+            rate: Some(Rate::new(8_000_000)),
+            ..Path::delayed(Duration::from_millis(10))
+        });
+        for (at, there) in [(0, 11), (0, 12), (5, 16), (50, 61)] {
+            let fate = direction.offer(Instant::from_millis(at), &packet(1000));
+            assert_eq!(arrival(fate), there * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn a_full_queue_drops_and_does_not_count() {
+        let mut direction = direction(Path {
+            rate: Some(Rate::new(8_000_000)),
+            queue: Queue {
+                octets: Some(2000),
+                packets: None,
+            },
+            loss: Loss {
+                listed: vec![2],
+                ..Loss::default()
+            },
+            ..Path::default()
+        });
+        let mut offer = |at| direction.offer(Instant::from_millis(at), &packet(1000));
+        assert_eq!(arrival(offer(0)), 1_000_000);
+        assert_eq!(arrival(offer(0)), 2_000_000);
+        assert_eq!(offer(0), Fate::Lost(LossCause::QueueFull));
+        assert_eq!(offer(1), Fate::Lost(LossCause::Listed));
+        assert_eq!(
+            arrival(offer(2)),
+            4_000_000,
+            "what is lost on the wire has used the rate"
+        );
+    }
+
+    #[test]
+    fn the_mtu_lets_its_own_size_pass() {
+        let mut direction = direction(Path {
+            mtu: Some(Mtu::new(1280)),
+            ..Path::default()
+        });
+        assert_eq!(arrival(direction.offer(Instant::ZERO, &packet(1280))), 0);
+        let fate = direction.offer(Instant::ZERO, &packet(1281));
+        assert_eq!(fate, Fate::Lost(LossCause::TooBig));
+    }
+
+    #[test]
+    fn listed_and_matching_packets_are_lost_and_no_other() {
+        let listed = Loss {
+            listed: vec![0, 3],
+            ..Loss::default()
+        };
+        let matching = Loss {
+            matching: Some(Arc::new(|number, _| number % 3 == 0)),
+            ..Loss::default()
+        };
+        for loss in [listed, matching] {
+            let lost = losses(
+                Path {
+                    loss,
+                    ..Path::default()
+                },
+                6,
+            );
+            let gone = Some(LossCause::Listed);
+            assert_eq!(lost, [gone, None, None, gone, None, None]);
+        }
+    }
+
+    #[test]
+    fn chances_are_met() {
+        let n = 20_000;
+        let count = |path: Path, what: fn(&Fate) -> bool| {
+            fates(path, n).iter().filter(|fate| what(fate)).count()
+        };
+        let near = |count: usize, chance: f64| {
+            let expected = chance * 20_000.0;
+            assert!(
+                (count as f64 - expected).abs() < expected * 0.12,
+                "{count} for {chance}"
+            );
+        };
+        let loss = Loss {
+            chance: 0.05,
+            ..Loss::default()
+        };
+        near(
+            count(
+                Path {
+                    loss,
+                    ..Path::default()
+                },
+                |fate| matches!(fate, Fate::Lost(_)),
+            ),
+            0.05,
+        );
+        let path = Path {
+            corruption: 0.1,
+            ..Path::default()
+        };
+        near(
+            count(path, |fate| {
+                matches!(
+                    fate,
+                    Fate::Carried {
+                        corrupted: true,
+                        ..
+                    }
+                )
+            }),
+            0.1,
+        );
+        let path = Path {
+            duplication: 0.2,
+            ..Path::default()
+        };
+        near(
+            count(path, |fate| {
+                matches!(
+                    fate,
+                    Fate::Carried {
+                        second: Some(_),
+                        ..
+                    }
+                )
+            }),
+            0.2,
+        );
+    }
+
+    #[test]
+    fn bursts_are_as_long_as_their_end_says() {
+        // Each burst lasts four packets in the mean, and one packet in 1 / 0.01 begins one.
+        let bursts = Some(Bursts {
+            begin: 0.01,
+            end: 0.25,
+            chance: 1.0,
+        });
+        let loss = Loss {
+            bursts,
+            ..Loss::default()
+        };
+        let lost = losses(
+            Path {
+                loss,
+                ..Path::default()
+            },
+            100_000,
+        );
+        let burst = Some(LossCause::Burst);
+        let total = lost.iter().filter(|&&cause| cause == burst).count();
+        let begun = lost
+            .windows(2)
+            .filter(|pair| pair[0].is_none() && pair[1] == burst)
+            .count();
+        let length = total as f64 / begun as f64;
+        assert!((3.6..4.4).contains(&length), "{length}");
+        assert!((800..1100).contains(&begun), "{begun}");
+    }
+
+    #[test]
+    fn one_parameter_does_not_change_the_luck_of_another() {
+        let loss = Loss {
+            chance: 0.1,
+            ..Loss::default()
+        };
+        let plain = Path {
+            loss,
+            ..Path::default()
+        };
+        let expected = losses(plain.clone(), 1000);
+        assert!(expected.contains(&Some(LossCause::Chance)));
+        for changed in [
+            Path {
+                duplication: 0.5,
+                ..plain.clone()
+            },
+            Path {
+                corruption: 0.5,
+                ..plain.clone()
+            },
+            Path {
+                rate: Some(Rate::new(1_000_000)),
+                ..plain.clone()
+            },
+            Path {
+                reordering: Reordering {
+                    chance: 0.5,
+                    hold: Duration::from_millis(1),
+                },
+                ..plain.clone()
+            },
+            Path {
+                delay: Delay {
+                    jitter: Duration::from_millis(1),
+                    ..Delay::default()
+                },
+                ..plain.clone()
+            },
+        ] {
+            assert_eq!(losses(changed.clone(), 1000), expected, "{changed:?}");
+        }
+    }
+
+    #[test]
+    fn held_packets_are_overtaken_and_the_others_keep_their_order() {
+        let path = Path {
+            delay: Delay {
+                fixed: Duration::from_millis(1),
+                jitter: Duration::from_micros(300),
+                overtakes: false,
+            },
+            reordering: Reordering {
+                chance: 0.2,
+                hold: Duration::from_millis(5),
+            },
+            ..Path::default()
+        };
+        let (mut last, mut held) = (0, 0);
+        for (i, fate) in fates(path, 1000).into_iter().enumerate() {
+            let Fate::Carried { first, .. } = fate else {
+                panic!("lost")
+            };
+            if first.held {
+                held += 1;
+                let least = i as u64 * 1_000 + 6_000_000;
+                assert!((least..=least + 300_000).contains(&first.at.as_nanos()));
+            } else {
+                assert!(first.at.as_nanos() >= last);
+                last = first.at.as_nanos();
+            }
+        }
+        assert!((150..250).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn jitter_overtakes_where_it_may() {
+        let jitter = Duration::from_millis(1);
+        let path = |overtakes| Path {
+            delay: Delay {
+                jitter,
+                overtakes,
+                ..Delay::default()
+            },
+            ..Path::default()
+        };
+        let backwards = |path| {
+            let at: Vec<_> = fates(path, 100).into_iter().map(arrival).collect();
+            at.windows(2).filter(|pair| pair[1] < pair[0]).count()
+        };
+        assert_eq!(backwards(path(false)), 0);
+        assert!(backwards(path(true)) > 20);
+    }
+
+    #[test]
+    fn corruption_flips_exactly_one_bit_anywhere() {
+        let path = Path {
+            corruption: 1.0,
+            ..Path::default()
+        };
+        let mut seen = [false; 100];
+        for fate in fates(path, 5000) {
+            let Fate::Carried { octets, .. } = fate else {
+                panic!("lost")
+            };
+            assert_eq!(
+                octets.iter().map(|octet| octet.count_ones()).sum::<u32>(),
+                1
+            );
+            seen[octets.iter().position(|&octet| octet != 0).unwrap()] = true;
+        }
+        assert_eq!(seen, [true; 100]);
+    }
+
+    #[test]
+    fn an_empty_packet_survives_everything() {
+        let path = Path {
+            corruption: 1.0,
+            duplication: 1.0,
+            rate: Some(Rate::new(1)),
+            ..Path::default()
+        };
+        let fate = direction(path).offer(Instant::ZERO, &Bytes::new());
+        assert_eq!(arrival(fate), 0);
+    }
+}

@@ -1,0 +1,339 @@
+//! The world: hosts, links between them, one clock. Everything happens in one thread, in a fixed order.
+
+mod user;
+mod wire;
+
+use std::net::IpAddr;
+
+use bytes::Bytes;
+use woshou_stack::{Cidr, LinkConfig, Medium, Stack};
+use woshou_tcp::Instant;
+
+use crate::app::{App, Report};
+use crate::clock::Agenda;
+use crate::host::{Host, HostId};
+use crate::link::{Direction, Path};
+use crate::node::{Node, Port};
+use crate::seed::{Chance, Stream};
+use crate::watch::{PacketId, Trouble, Watcher};
+
+/// A link of a [`World`], by the number in which it was added, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u32);
+
+/// A program of a [`World`]: its host, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AppId {
+    host: HostId,
+    number: usize,
+}
+
+/// Why [`World::run_until_idle`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halt {
+    /// Nothing will ever happen again.
+    Idle,
+    /// The limit was reached.
+    Limit,
+    /// More than [`World::MOST_AT_ONCE`] things happened without a nanosecond passing: somebody is in a loop.
+    Livelock,
+}
+
+/// Packets so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Left a host.
+    pub left: u64,
+    /// Arrived, second copies included.
+    pub arrived: u64,
+    /// Lost on the way.
+    pub lost: u64,
+    /// Arrived with a bit flipped.
+    pub corrupted: u64,
+    /// Arrived twice.
+    pub duplicated: u64,
+    /// Held back.
+    pub held: u64,
+}
+
+/// Something that is to happen.
+#[derive(Debug)]
+enum Happening {
+    Arrival(Flight),
+    Report {
+        host: HostId,
+        inside: woshou_stack::LinkId,
+        octets: Bytes,
+    },
+    StackTimer(HostId),
+    AppStart(AppId),
+    AppTime(AppId),
+}
+
+/// A copy of a packet on its way.
+#[derive(Debug)]
+struct Flight {
+    link: LinkId,
+    forth: bool,
+    id: PacketId,
+    octets: Bytes,
+    trouble: Trouble,
+}
+
+#[derive(Debug)]
+struct Link {
+    ends: [HostId; 2],
+    forth: Direction,
+    back: Direction,
+}
+
+/// A network in virtual time.
+///
+/// Every method that names a [`HostId`], [`LinkId`] or [`AppId`] wants one that this world handed out, and
+/// panics otherwise.
+pub struct World<'w> {
+    seed: u64,
+    agenda: Agenda<Happening>,
+    nodes: Vec<Node>,
+    links: Vec<Link>,
+    watcher: Option<&'w mut dyn Watcher>,
+    traffic: Traffic,
+    /// What happened without time passing.
+    at_once: u32,
+}
+
+impl std::fmt::Debug for World<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("seed", &self.seed)
+            .field("now", &self.now())
+            .field("hosts", &self.nodes.len())
+            .field("links", &self.links)
+            .field("traffic", &self.traffic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'w> World<'w> {
+    /// See [`Halt::Livelock`].
+    pub const MOST_AT_ONCE: u32 = 200_000;
+
+    /// An empty world at [`Instant::ZERO`].
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            agenda: Agenda::default(),
+            nodes: Vec::new(),
+            links: Vec::new(),
+            watcher: None,
+            traffic: Traffic::default(),
+            at_once: 0,
+        }
+    }
+
+    /// An empty world that `watcher` watches.
+    #[must_use]
+    pub fn watched(seed: u64, watcher: &'w mut dyn Watcher) -> Self {
+        Self {
+            watcher: Some(watcher),
+            ..Self::new(seed)
+        }
+    }
+
+    /// Adds a host, which has no link yet.
+    pub fn add_host(&mut self, host: Host) -> HostId {
+        let id = HostId(number(self.nodes.len()));
+        let secret = Chance::new(self.seed, Stream::Stack(id.0)).secret();
+        self.nodes
+            .push(Node::new(host, secret, self.watcher.is_some()));
+        id
+    }
+
+    /// Joins two hosts: `forth` is the path from `a` to `b`, `back` the other.
+    ///
+    /// Each routes the other's addresses out of this link, and by its first link everything else too.
+    pub fn add_link(&mut self, a: HostId, b: HostId, forth: Path, back: Path) -> LinkId {
+        let id = LinkId(number(self.links.len()));
+        let direction = |path, is_forth| {
+            Direction::new(
+                path,
+                Chance::new(self.seed, Stream::Direction(id.0, is_forth)),
+            )
+        };
+        self.links.push(Link {
+            ends: [a, b],
+            forth: direction(forth, true),
+            back: direction(back, false),
+        });
+        for (host, peer, first) in [(a, b, true), (b, a, false)] {
+            let peer = self.node(peer).host.addresses();
+            let node = self.node_mut(host);
+            let inside = node.stack.add_link(LinkConfig {
+                medium: Medium::Ip,
+                mtu: node.host.mtu,
+                addresses: node.host.addresses().map(single).to_vec(),
+                checksum_offload: node.host.checksum_offload || node.host.gso_max > 0,
+                gso_max: node.host.gso_max,
+            });
+            for address in peer {
+                node.stack.add_route(single(address), inside, None);
+                if node.ports.is_empty() {
+                    let all = match address {
+                        IpAddr::V4(_) => IpAddr::from([0; 4]),
+                        IpAddr::V6(_) => IpAddr::from([0; 16]),
+                    };
+                    node.stack.add_route(
+                        Cidr {
+                            address: all,
+                            prefix: 0,
+                        },
+                        inside,
+                        None,
+                    );
+                }
+            }
+            node.ports.push(Port {
+                inside,
+                link: id,
+                first,
+            });
+        }
+        id
+    }
+
+    /// Replaces what one direction of a link does (`forth`: from its first end to its second). Packets under
+    /// way stay under way; queue, count and luck go on.
+    pub fn set_path(&mut self, link: LinkId, forth: bool, path: Path) {
+        self.direction_mut(link, forth).path = path;
+    }
+
+    /// Puts a program on a host; it starts at the next [`step`](Self::step), those put on first before it.
+    pub fn add_app(&mut self, host: HostId, app: impl App + 'static) -> AppId {
+        let apps = &mut self.node_mut(host).apps;
+        apps.push(Box::new(app));
+        let id = AppId {
+            host,
+            number: apps.len() - 1,
+        };
+        self.agenda.push(self.agenda.now(), Happening::AppStart(id));
+        id
+    }
+
+    /// The virtual time.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.agenda.now()
+    }
+
+    /// When the next thing happens; `None`: never.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        self.agenda.next_at()
+    }
+
+    /// Packets so far.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    /// The stack of a host, to look at.
+    #[must_use]
+    pub fn stack(&self, host: HostId) -> &Stack {
+        &self.node(host).stack
+    }
+
+    /// How it goes for a program.
+    #[must_use]
+    pub fn report(&self, app: AppId) -> Report {
+        self.node(app.host)
+            .apps
+            .get(app.number)
+            .map(|app| app.report())
+            .unwrap_or_default()
+    }
+
+    /// Uses the stack of a host as a program there would, now. Events of the stack go to the host's programs.
+    pub fn with_stack<R>(
+        &mut self,
+        host: HostId,
+        user: impl FnOnce(&mut Stack, Instant) -> R,
+    ) -> R {
+        let now = self.now();
+        let result = user(&mut self.node_mut(host).stack, now);
+        self.settle(host);
+        result
+    }
+
+    /// Lets the next thing happen; `false` when there is nothing, or in a [livelock](Halt::Livelock).
+    pub fn step(&mut self) -> bool {
+        if self.is_stuck() {
+            return false;
+        }
+        let before = self.now();
+        let Some(happening) = self.agenda.pop() else {
+            return false;
+        };
+        let now = self.now();
+        self.at_once = if now > before { 0 } else { self.at_once + 1 };
+        match happening {
+            Happening::Arrival(flight) => self.arrive(&flight),
+            Happening::Report {
+                host,
+                inside,
+                octets,
+            } => {
+                self.deliver(host, inside, &octets);
+            }
+            Happening::StackTimer(host) => self.stack_timer(host),
+            Happening::AppStart(app) => self.with_app(app, |app, cx| app.start(cx)),
+            Happening::AppTime(app) => self.with_app(app, |app, cx| app.on_time(cx)),
+        }
+        true
+    }
+
+    /// Lets everything happen that is due until `until`, and sets the clock to it.
+    pub fn run_until(&mut self, until: Instant) {
+        while self.next_at().is_some_and(|at| at <= until) && self.step() {}
+        self.agenda.advance(until);
+    }
+
+    /// Lets everything happen until nothing will happen any more, or `limit` is reached.
+    pub fn run_until_idle(&mut self, limit: Instant) -> Halt {
+        loop {
+            match self.next_at() {
+                None => return Halt::Idle,
+                Some(at) if at > limit => return Halt::Limit,
+                Some(_) if !self.step() => return Halt::Livelock,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Whether somebody is in a loop.
+    fn is_stuck(&self) -> bool {
+        self.at_once > Self::MOST_AT_ONCE
+    }
+
+    fn node(&self, host: HostId) -> &Node {
+        &self.nodes[host.0 as usize] // Promised by the caller: see the type's documentation.
+    }
+
+    fn node_mut(&mut self, host: HostId) -> &mut Node {
+        &mut self.nodes[host.0 as usize] // As above.
+    }
+}
+
+/// The prefix that holds one address only.
+fn single(address: IpAddr) -> Cidr {
+    Cidr {
+        address,
+        prefix: if address.is_ipv4() { 32 } else { 128 },
+    }
+}
+
+/// A count of hosts or links: more than `u32::MAX` do not fit into memory.
+fn number(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,151 @@
+//! What happens between hosts: packets leave, are on their way or lost, and arrive.
+
+use bytes::Bytes;
+
+use super::{Flight, Happening, LinkId, World};
+use crate::host::HostId;
+use crate::link::loss::LossCause;
+use crate::link::{Copy, Direction, Fate};
+use crate::node::Port;
+use crate::watch::{PacketId, Sight, Trouble};
+
+impl World<'_> {
+    /// One direction of a link.
+    pub(super) fn direction_mut(&mut self, link: LinkId, forth: bool) -> &mut Direction {
+        let link = &mut self.links[link.0 as usize]; // Promised by the caller: see the type's documentation.
+        if forth {
+            &mut link.forth
+        } else {
+            &mut link.back
+        }
+    }
+
+    /// Sender and receiver of one direction of a link.
+    fn ends(&self, link: LinkId, forth: bool) -> (HostId, HostId) {
+        let [a, b] = self.links[link.0 as usize].ends; // As above.
+        if forth { (a, b) } else { (b, a) }
+    }
+
+    /// A packet leaves its host: the link decides what becomes of it.
+    pub(super) fn leave(&mut self, from: HostId, inside: woshou_stack::LinkId, octets: &Bytes) {
+        let Some(&port) = self
+            .node(from)
+            .ports
+            .iter()
+            .find(|port| port.inside == inside)
+        else {
+            return; // The stack named a link that the world never gave it.
+        };
+        let Port {
+            link, first: forth, ..
+        } = port;
+        let (now, id) = (self.now(), PacketId(self.traffic.left));
+        self.traffic.left += 1;
+        let fate = self.direction_mut(link, forth).offer(now, octets);
+        let (_, to) = self.ends(link, forth);
+        let sight = Sight {
+            id,
+            at: now,
+            link,
+            from,
+            to,
+            octets,
+            trouble: Trouble::default(),
+        };
+        if let Some(watcher) = self.watcher.as_deref_mut() {
+            watcher.left(&sight);
+            if let Fate::Lost(cause) = fate {
+                watcher.lost(&sight, cause);
+            }
+        }
+        match fate {
+            Fate::Lost(cause) => {
+                self.traffic.lost += 1;
+                if cause == LossCause::TooBig {
+                    self.report_mtu(port, from, octets);
+                }
+            }
+            carried => self.carry(link, forth, id, carried),
+        }
+    }
+
+    /// Puts the copies of a packet on the agenda.
+    fn carry(&mut self, link: LinkId, forth: bool, id: PacketId, fate: Fate) {
+        let Fate::Carried {
+            octets,
+            corrupted,
+            first,
+            second,
+        } = fate
+        else {
+            return;
+        };
+        self.traffic.corrupted += u64::from(corrupted);
+        self.traffic.duplicated += u64::from(second.is_some());
+        for (copy, duplicate) in [(Some(first), false), (second, true)] {
+            let Some(Copy { at, held }) = copy else {
+                continue;
+            };
+            self.traffic.held += u64::from(held);
+            let trouble = Trouble {
+                corrupted,
+                duplicate,
+                held,
+            };
+            let flight = Flight {
+                link,
+                forth,
+                id,
+                octets: octets.clone(),
+                trouble,
+            };
+            self.agenda.push(at, Happening::Arrival(flight));
+        }
+    }
+
+    /// The router in front of the narrow path tells the sender, when the path has such a router.
+    fn report_mtu(&mut self, port: Port, from: HostId, octets: &Bytes) {
+        let mtu = self.direction_mut(port.link, port.first).path.mtu;
+        if let Some(report) = mtu.and_then(|mtu| mtu.report(octets)) {
+            let octets = Bytes::from(report);
+            let report = Happening::Report {
+                host: from,
+                inside: port.inside,
+                octets,
+            };
+            self.agenda.push(self.agenda.now(), report);
+        }
+    }
+
+    /// A packet is there.
+    pub(super) fn arrive(&mut self, flight: &Flight) {
+        let &Flight {
+            link,
+            forth,
+            id,
+            ref octets,
+            trouble,
+        } = flight;
+        let (from, to) = self.ends(link, forth);
+        self.traffic.arrived += 1;
+        let at = self.now();
+        if let Some(watcher) = self.watcher.as_deref_mut() {
+            watcher.arrived(&Sight {
+                id,
+                at,
+                link,
+                from,
+                to,
+                octets,
+                trouble,
+            });
+        }
+        let ports = &self.node(to).ports;
+        let port = ports
+            .iter()
+            .find(|port| port.link == link && port.first != forth);
+        if let Some(&Port { inside, .. }) = port {
+            self.deliver(to, inside, octets);
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Whole networks, run to the end.
+
+mod log;
+mod scenarios;
+mod torture;
+mod world;
