@@ -242,37 +242,53 @@ impl<'a> Icmpv6Message<'a> {
                 sequence,
                 data,
             },
-            NEIGHBOUR_SOLICITATION => {
-                let (target, source_link) = neighbour(code, data, OPTION_SOURCE_LINK)?;
-                let to_group = destination == solicited_node(target);
-                if source.is_unspecified() && (source_link.is_some() || !to_group) {
-                    return Err(Icmpv6Error::FromUnspecified);
-                }
-                Self::NeighbourSolicitation {
-                    target,
-                    source_link,
-                }
-            }
-            NEIGHBOUR_ADVERTISEMENT => {
-                let (target, target_link) = neighbour(code, data, OPTION_TARGET_LINK)?;
-                let solicited = word & FLAG_SOLICITED != 0;
-                if solicited && destination.is_multicast() {
-                    return Err(Icmpv6Error::SolicitedMulticast);
-                }
-                Self::NeighbourAdvertisement {
-                    router: word & FLAG_ROUTER != 0,
-                    solicited,
-                    overrides: word & FLAG_OVERRIDE != 0,
-                    target,
-                    target_link,
-                }
-            }
+            NEIGHBOUR_SOLICITATION => Self::solicitation(source, destination, code, data)?,
+            NEIGHBOUR_ADVERTISEMENT => Self::advertisement(destination, code, word, data)?,
             kind => Self::Other {
                 kind,
                 code,
                 word,
                 data,
             },
+        })
+    }
+
+    /// The checks of RFC 4861 section 7.1.1.
+    fn solicitation(
+        source: Ipv6Addr,
+        destination: Ipv6Addr,
+        code: u8,
+        data: &[u8],
+    ) -> Result<Self, Icmpv6Error> {
+        let (target, source_link) = neighbour(code, data, OPTION_SOURCE_LINK)?;
+        let to_group = destination == solicited_node(target);
+        if source.is_unspecified() && (source_link.is_some() || !to_group) {
+            return Err(Icmpv6Error::FromUnspecified);
+        }
+        Ok(Self::NeighbourSolicitation {
+            target,
+            source_link,
+        })
+    }
+
+    /// The checks of RFC 4861 section 7.1.2.
+    fn advertisement(
+        destination: Ipv6Addr,
+        code: u8,
+        flags: u32,
+        data: &[u8],
+    ) -> Result<Self, Icmpv6Error> {
+        let (target, target_link) = neighbour(code, data, OPTION_TARGET_LINK)?;
+        let solicited = flags & FLAG_SOLICITED != 0;
+        if solicited && destination.is_multicast() {
+            return Err(Icmpv6Error::SolicitedMulticast);
+        }
+        Ok(Self::NeighbourAdvertisement {
+            router: flags & FLAG_ROUTER != 0,
+            solicited,
+            overrides: flags & FLAG_OVERRIDE != 0,
+            target,
+            target_link,
         })
     }
 
