@@ -1,1 +1,73 @@
-//! TCP as a library: TcpStream and TcpListener in userspace, on tokio.
+//! TCP as a library: `TcpStream` and `TcpListener` in userspace, on tokio.
+//!
+//! A [`Net`] is a TCP/IP stack of its own on devices that you give it (TUN, veth, memory: see [`link`]); on top of
+//! it [`TcpStream`] and [`TcpListener`] offer what their namesakes in `tokio::net` offer, so that changing one
+//! `use` line moves a program over:
+//!
+//! ```no_run
+//! # async fn example(device: Box<dyn woshou::link::Device>) -> std::io::Result<()> {
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//! use woshou::{Cidr, Net, TcpListener};
+//!
+//! let address = Cidr { address: "10.9.0.2".parse().expect("an address"), prefix: 24 };
+//! Net::builder().device(device, [address]).spawn()?.set_global();
+//!
+//! let listener = TcpListener::bind("0.0.0.0:7").await?;
+//! loop {
+//!     let (mut stream, _) = listener.accept().await?;
+//!     tokio::spawn(async move {
+//!         let (mut from, mut to) = stream.split();
+//!         tokio::io::copy(&mut from, &mut to).await
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! Which net such a call means is found in this order: the task's ([`Net::scope`]), the thread's ([`Net::enter`]),
+//! the process's ([`Net::set_global`]). [`Net::bind`] and [`Net::connect`] name it instead.
+//!
+//! # What `tokio::net` offers
+//!
+//! | there | here |
+//! |---|---|
+//! | `TcpStream::{connect, ready, readable, writable, poll_read_ready, poll_write_ready, try_read*, try_write*, try_io, async_io, peek, poll_peek, split, into_split, local_addr, peer_addr, take_error, nodelay, ttl, linger, set_zero_linger}` | the same |
+//! | `AsyncRead`, `AsyncWrite` with vectored writes | the same; dropping closes in the background, with RST when text was left unread |
+//! | `set_linger(Some(d))`, d > 0 | as `None`: drop never blocks, the closing goes on in the background |
+//! | `TcpListener::{bind, accept, poll_accept, local_addr, ttl, set_ttl}` | the same |
+//! | `TcpSocket::{new_v4, new_v6, bind, connect, listen, set_nodelay, set_linger, set_reuseaddr, ...}` | the same; `reuseaddr` changes nothing: TIME-WAIT never keeps a port from a listener |
+//! | `from_std`, `into_std`, `AsRawFd`, `quickack`, TOS, `bind_device`, `set_*_buffer_size` | no: there is no descriptor; buffers are in `woshou_tcp::Config` |
+//! | — | [`TcpStream::info`], [`TcpStream::abort`], [`TcpStream::read_chunk`], [`Net::idle`], [`blocking`] |
+//!
+//! # Features
+//! - `axum`: [`TcpListener`] is an `axum::serve::Listener`; `PeerAddr` for its `ConnectInfo`.
+//! - `hyper`: [`TcpStream`] is a `hyper_util::client::legacy::connect::Connection`, for the pooled client.
+
+#![forbid(unsafe_code)]
+
+pub mod blocking;
+mod buffers;
+mod driver;
+mod error;
+mod listener;
+pub mod net;
+#[cfg(feature = "hyper")]
+mod pooled;
+mod port;
+#[cfg(feature = "axum")]
+mod serve;
+mod shared;
+mod socket;
+mod split;
+mod stream;
+mod wakers;
+
+pub use listener::TcpListener;
+pub use net::Net;
+#[cfg(feature = "axum")]
+pub use serve::PeerAddr;
+pub use socket::TcpSocket;
+pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
+pub use stream::TcpStream;
+pub use woshou_link as link;
+pub use woshou_stack::{Cidr, Config, ConnectError, ListenError};
+pub use woshou_tcp as tcp;

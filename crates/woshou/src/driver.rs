@@ -1,0 +1,279 @@
+//! The one task of a net: frames in, timers, and what full devices could not take.
+
+use std::future::Future;
+use std::io::{self, ErrorKind};
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Sleep, sleep_until};
+use woshou_link::{Device, Readiness};
+use woshou_stack::Packet;
+use woshou_tcp::Instant;
+
+use crate::buffers::{Buffers, LEND_FROM};
+use crate::error::Over;
+use crate::port::Port;
+use crate::shared::{Core, IDLE_CHECK, Shared};
+use crate::wakers::WakeList;
+
+/// Frames taken from a device before others get the lock, and other tasks the thread.
+const BATCH: usize = 32;
+
+/// How soon a full device without a descriptor is tried again.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// Drives a net until it is over. Made by [`crate::Builder`].
+pub(crate) struct Driver {
+    core: Arc<Core>,
+    /// By port; `None`: the device wakes us itself.
+    descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
+    buffers: Buffers,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why the reading of a device stopped.
+enum Reading {
+    /// Nothing there: a waker is registered.
+    Dry,
+    /// There may be more.
+    More,
+    Failed(io::Error),
+}
+
+/// The descriptor of a device, known to tokio.
+///
+/// # Errors
+/// No I/O driver on this runtime (tokio panics), or no descriptor is free.
+#[expect(
+    deprecated,
+    reason = "AsyncFd::new was deprecated because any AsRawFd may lie about its descriptor; an OwnedFd cannot, \
+              and the replacement is an unsafe fn"
+)]
+pub(crate) fn descriptor(device: &dyn Device) -> io::Result<Option<AsyncFd<OwnedFd>>> {
+    match device.readiness() {
+        // A duplicate, because the device keeps its own; both name the same open file.
+        Readiness::Fd(fd) => AsyncFd::new(fd.try_clone_to_owned()?).map(Some),
+        Readiness::Waker => Ok(None),
+    }
+}
+
+impl Driver {
+    pub(crate) fn new(core: Arc<Core>, descriptors: Vec<Option<AsyncFd<OwnedFd>>>) -> Self {
+        Self {
+            core,
+            descriptors,
+            buffers: Buffers::default(),
+            timer: None,
+        }
+    }
+
+    /// One turn. `Ready`: the net is over.
+    fn turn(&mut self, cx: &mut Context<'_>, wakes: &mut WakeList) -> Poll<()> {
+        let core = Arc::clone(&self.core);
+        let mut shared = core.lock();
+        let shared = &mut *shared;
+        if shared.over.is_some() {
+            return Poll::Ready(());
+        }
+        let parked = shared.driver.take(); // nobody needs to wake us now
+        let now = shared.now();
+        if shared.stack.poll_timeout().is_some_and(|due| due <= now) {
+            shared.stack.handle_timeout(now);
+        }
+        let mut again = false;
+        for index in 0..shared.ports.len() {
+            match self.read(cx, shared, index, now) {
+                Reading::Dry => {}
+                Reading::More => again = true,
+                Reading::Failed(error) => lose(shared, index, &error, wakes),
+            }
+        }
+        shared.settle(now, wakes);
+        for index in 0..shared.ports.len() {
+            again |= self.write(cx, shared, index);
+        }
+        if shared.is_watched() && shared.is_idle() {
+            shared.idlers.wake(wakes);
+            if shared.abandoned {
+                shared.end(Over::Shutdown, wakes);
+            }
+        }
+        if shared.over.is_some() {
+            return Poll::Ready(());
+        }
+        if again {
+            cx.waker().wake_by_ref();
+        } else {
+            self.sleep(cx, shared, now);
+        }
+        let mut waker = parked.unwrap_or_else(|| cx.waker().clone());
+        waker.clone_from(cx.waker());
+        shared.driver = Some(waker);
+        Poll::Pending
+    }
+
+    /// Sends what a full device left, if it has room again. `true`: it had, and the stack may go on.
+    fn write(&mut self, cx: &mut Context<'_>, shared: &mut Shared, index: usize) -> bool {
+        let Some(port) = shared.ports.get_mut(index).filter(|port| port.is_full()) else {
+            return false;
+        };
+        let Some(Some(descriptor)) = self.descriptors.get(index) else {
+            return port.send_waiting(); // if not, `sleep` sees to the next try
+        };
+        loop {
+            match descriptor.poll_write_ready(cx) {
+                Poll::Ready(Ok(_)) if port.send_waiting() => return true,
+                Poll::Ready(Ok(mut guard)) => guard.clear_ready(),
+                Poll::Ready(Err(_)) | Poll::Pending => return false,
+            }
+        }
+    }
+
+    /// Reads a batch from a device.
+    fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        shared: &mut Shared,
+        index: usize,
+        now: Instant,
+    ) -> Reading {
+        let Self {
+            descriptors,
+            buffers,
+            ..
+        } = self;
+        let Some(Some(descriptor)) = descriptors.get(index) else {
+            return match batch(shared, index, buffers, now) {
+                Reading::Dry => {
+                    if let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) {
+                        port.device.register(cx.waker());
+                    }
+                    // Once more, so that no frame slips in between.
+                    batch(shared, index, buffers, now)
+                }
+                other => other,
+            };
+        };
+        loop {
+            match descriptor.poll_read_ready(cx) {
+                Poll::Ready(Ok(mut guard)) => match batch(shared, index, buffers, now) {
+                    Reading::Dry => guard.clear_ready(),
+                    other => return other,
+                },
+                Poll::Ready(Err(error)) => return Reading::Failed(error),
+                Poll::Pending => return Reading::Dry,
+            }
+        }
+    }
+
+    /// Sleeps until the stack's next deadline. The timer is only ever moved forward: one that rings for nothing
+    /// is cheaper than moving it with every acknowledgement.
+    fn sleep(&mut self, cx: &mut Context<'_>, shared: &mut Shared, now: Instant) {
+        let full = shared.ports.iter().any(Port::is_full);
+        let due = [
+            shared
+                .stack
+                .poll_timeout()
+                .filter(|due| *due < Instant::MAX),
+            shared.is_watched().then(|| now + IDLE_CHECK),
+            full.then(|| now + RETRY),
+        ];
+        if let Some(due) = due.into_iter().flatten().min()
+            && shared.armed.is_none_or(|armed| due < armed)
+            && let Some(at) = shared.to_tokio(due)
+        {
+            match &mut self.timer {
+                Some(timer) => timer.as_mut().reset(at),
+                none => *none = Some(Box::pin(sleep_until(at))),
+            }
+            shared.armed = Some(due);
+        }
+        if shared.armed.is_some()
+            && let Some(timer) = &mut self.timer
+            && timer.as_mut().poll(cx).is_ready()
+        {
+            shared.armed = None;
+            cx.waker().wake_by_ref();
+        }
+    }
+}
+
+/// A device failed: its link is dead, and with the last one the net.
+fn lose(shared: &mut Shared, index: usize, error: &io::Error, wakes: &mut WakeList) {
+    if let Some(port) = shared.ports.get_mut(index) {
+        port.broken = true;
+    }
+    if shared.ports.iter().all(|port| port.broken) {
+        shared.end(Over::Broken(error.kind(), error.to_string()), wakes);
+    }
+}
+
+/// Takes at most [`BATCH`] frames from a device into the stack.
+fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant) -> Reading {
+    for _ in 0..BATCH {
+        let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) else {
+            return Reading::Dry;
+        };
+        let link = port.id;
+        let mut buffer = buffers.take();
+        let received = match port.device.recv(&mut buffer) {
+            Ok(received) => received,
+            Err(error) => {
+                buffers.give(buffer);
+                match error.kind() {
+                    ErrorKind::WouldBlock => return Reading::Dry,
+                    ErrorKind::Interrupted => continue,
+                    _ => return Reading::Failed(error),
+                }
+            }
+        };
+        buffer.truncate(received.len);
+        let packet = |octets, owner| Packet {
+            octets,
+            owner,
+            checksum_valid: received.checksum_valid,
+            segment_size: received.segment_size,
+        };
+        if received.len >= LEND_FROM {
+            let frame = buffer.freeze();
+            shared
+                .stack
+                .handle_packet(now, link, packet(&frame, Some(&frame)));
+            buffers.lend(frame);
+        } else {
+            shared.stack.handle_packet(now, link, packet(&buffer, None));
+            buffers.give(buffer);
+        }
+        // After every frame, not every batch: each segment out of order is owed its own ACK (RFC 5681 4.2).
+        shared.transmit(now);
+    }
+    Reading::More
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut wakes = WakeList::default();
+        let poll = self.get_mut().turn(cx, &mut wakes);
+        wakes.wake();
+        poll
+    }
+}
+
+/// A driver that is dropped before its time (the runtime ends, or it panicked) tells those who wait.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let mut wakes = WakeList::default();
+        let mut shared = self.core.lock();
+        if shared.over.is_none() {
+            shared.end(Over::Undriven, &mut wakes);
+        }
+        drop(shared);
+        wakes.wake();
+    }
+}

@@ -1,0 +1,231 @@
+//! [`TcpListener`].
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+
+use tokio::net::ToSocketAddrs;
+use tokio::task::coop;
+use woshou_stack::ListenerId;
+
+use crate::net::Adopted;
+use crate::shared::Shared;
+use crate::wakers::WaiterKey;
+use crate::{Net, TcpStream, error};
+
+/// Waits for connections, as `tokio::net::TcpListener`. Dropping it refuses those that wait.
+pub struct TcpListener {
+    net: Net,
+    id: ListenerId,
+    local: SocketAddr,
+    /// For connections it accepts; zero: the stack's default.
+    ttl: AtomicU8,
+    nodelay: bool,
+}
+
+impl TcpListener {
+    /// Listens by the current net ([`Net::current`]) on the first of `addr` that can be had; backlog 1,024.
+    ///
+    /// # Errors
+    /// As [`Net::bind`]; `NotConnected`: there is no current net.
+    pub async fn bind<A: ToSocketAddrs>(addr: A) -> io::Result<Self> {
+        Net::current()?.bind(addr).await
+    }
+
+    pub(crate) fn listen(net: Net, at: SocketAddr, backlog: u32) -> io::Result<Self> {
+        let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).max(1);
+        let (id, local) = net.call(|shared, _| {
+            shared.check()?;
+            let id = shared.stack.listen(at, backlog).map_err(error::listen)?;
+            shared.listeners.entry(id).or_default();
+            Ok::<_, io::Error>((id, shared.stack.listener_address(id).unwrap_or(at)))
+        })?;
+        Ok(Self {
+            net,
+            id,
+            local,
+            ttl: AtomicU8::new(0),
+            nodelay: false,
+        })
+    }
+
+    /// For connections it accepts.
+    pub(crate) fn with_options(mut self, ttl: Option<u8>, nodelay: bool) -> Self {
+        self.ttl = AtomicU8::new(ttl.unwrap_or(0));
+        self.nodelay = nodelay;
+        self
+    }
+
+    /// The next connection, and its peer's address.
+    ///
+    /// Safe to cancel: no connection is lost. Any number of tasks may wait.
+    ///
+    /// # Errors
+    /// The net is over.
+    pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        Accepting {
+            listener: self,
+            key: None,
+        }
+        .await
+    }
+
+    /// As [`TcpListener::accept`], for hand-written futures: the latest task that asked is woken.
+    ///
+    /// # Errors
+    /// As [`TcpListener::accept`].
+    pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.poll_with(cx, |shared| {
+            if let Some(waiters) = shared.listeners.get_mut(&self.id) {
+                waiters.set_task(cx.waker());
+            }
+        })
+    }
+
+    /// The next connection, if one waits.
+    ///
+    /// # Errors
+    /// `WouldBlock`: none waits; or the net is over.
+    pub(crate) fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        let adopted = self.net.call(|shared, _| self.take(shared))?;
+        let adopted = adopted.ok_or(io::ErrorKind::WouldBlock)?;
+        Ok(self.stream(&adopted))
+    }
+
+    fn poll_with(
+        &self,
+        cx: &Context<'_>,
+        wait: impl FnOnce(&mut Shared),
+    ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        // `poll_proceed` wants the context mutably; a copy of it names the same task.
+        let budget = ready!(coop::poll_proceed(&mut Context::from_waker(cx.waker())));
+        let taken = self.net.call(|shared, _| match self.take(shared) {
+            Ok(None) => {
+                wait(shared);
+                Poll::Pending
+            }
+            Ok(Some(adopted)) => Poll::Ready(Ok(adopted)),
+            Err(error) => Poll::Ready(Err(error)),
+        });
+        if taken.is_ready() {
+            budget.made_progress();
+        }
+        taken.map_ok(|adopted| self.stream(&adopted))
+    }
+
+    /// Takes a connection from the accept queue.
+    fn take(&self, shared: &mut Shared) -> io::Result<Option<Adopted>> {
+        shared.check()?;
+        while let Some(id) = shared.stack.accept(self.id) {
+            let Some(adopted) = self.net.adopt(shared, id) else {
+                continue;
+            };
+            let ttl = self.ttl.load(Ordering::Relaxed);
+            if ttl > 0 {
+                shared.stack.set_ttl(id, ttl);
+            }
+            if self.nodelay {
+                let now = shared.now();
+                shared.stack.set_nodelay(now, id, true);
+            }
+            return Ok(Some(adopted));
+        }
+        Ok(None)
+    }
+
+    /// Outside of the lock, which dropping a stream takes.
+    fn stream(&self, adopted: &Adopted) -> (TcpStream, SocketAddr) {
+        (
+            TcpStream::new(self.net.clone(), adopted),
+            adopted.endpoints.remote,
+        )
+    }
+
+    /// The address and port it listens on; the port is known even if it was asked for as 0.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        Ok(self.local)
+    }
+
+    /// The net this listener belongs to.
+    #[must_use]
+    pub fn net(&self) -> &Net {
+        &self.net
+    }
+
+    /// TTL or hop limit of connections it accepts.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn ttl(&self) -> io::Result<u32> {
+        Ok(match self.ttl.load(Ordering::Relaxed) {
+            0 => u32::from(woshou_stack::Config::default().ttl),
+            ttl => u32::from(ttl),
+        })
+    }
+
+    /// Sets TTL or hop limit of connections accepted from now on, 1 to 255. The handshake's own packets keep the
+    /// stack's ([`woshou_stack::Config::ttl`]).
+    ///
+    /// # Errors
+    /// `InvalidInput`: out of range.
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.ttl.store(error::ttl(ttl)?, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for TcpListener {
+    fn drop(&mut self) {
+        self.net.call(|shared, now| {
+            shared.listeners.remove(&self.id);
+            if shared.over.is_none() {
+                shared.stack.close_listener(now, self.id);
+            }
+        });
+    }
+}
+
+impl fmt::Debug for TcpListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpListener")
+            .field("local", &self.local)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The future of `accept`; leaves the queue of those who wait when it is dropped.
+struct Accepting<'a> {
+    listener: &'a TcpListener,
+    key: Option<WaiterKey>,
+}
+
+impl Future for Accepting<'_> {
+    type Output = io::Result<(TcpStream, SocketAddr)>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { listener, key } = self.get_mut();
+        listener.poll_with(cx, |shared| {
+            let key = *key.get_or_insert_with(|| shared.waiter_key());
+            if let Some(waiters) = shared.listeners.get_mut(&listener.id) {
+                waiters.set_future(key, cx.waker());
+            }
+        })
+    }
+}
+
+impl Drop for Accepting<'_> {
+    fn drop(&mut self) {
+        let Some(key) = self.key else { return };
+        let mut shared = self.listener.net.core().lock();
+        if let Some(waiters) = shared.listeners.get_mut(&self.listener.id) {
+            waiters.remove(key);
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! What a net's driver, streams and listeners share, behind one lock that is never held across an await.
+//!
+//! Every use of the lock ends with [`Shared::settle`]: what the stack owes goes to the devices, and whom it
+//! concerns is woken. So a user's write leaves from the user's own task, without a switch to the driver.
+
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::BuildHasherDefault;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant as TokioInstant;
+use woshou_stack::{ConnId, Event, ListenerId, Stack};
+use woshou_tcp::{Instant, State, Wake};
+
+use crate::error::Over;
+use crate::port::Port;
+use crate::wakers::{WaiterKey, Waiters, WakeList};
+
+/// A hash without chance in it: our own ids, which no peer chooses.
+type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
+
+/// How often a net that someone waits to see idle is looked at.
+pub(crate) const IDLE_CHECK: Duration = Duration::from_millis(5);
+
+/// The socket layer's part of a connection.
+#[derive(Debug, Default)]
+pub(crate) struct Socket {
+    pub(crate) readers: Waiters,
+    pub(crate) writers: Waiters,
+    pub(crate) linger: Option<Duration>,
+    /// `take_error` told how it ended.
+    pub(crate) error_taken: bool,
+}
+
+/// Everything behind the lock.
+pub(crate) struct Shared {
+    pub(crate) stack: Stack,
+    pub(crate) ports: Vec<Port>,
+    pub(crate) sockets: Map<ConnId, Socket>,
+    pub(crate) listeners: Map<ListenerId, Waiters>,
+    /// Who waits until all connections have ended.
+    pub(crate) idlers: Waiters,
+    /// Who waits until the net is over.
+    pub(crate) mourners: Waiters,
+    /// The task that drives.
+    pub(crate) driver: Option<Waker>,
+    /// When the driver's timer rings; it is moved only to ring earlier.
+    pub(crate) armed: Option<Instant>,
+    /// The driver must look again, for another reason than the stack's.
+    pub(crate) nudge: bool,
+    /// No handle, stream or listener is left.
+    pub(crate) abandoned: bool,
+    /// Why the net works no more.
+    pub(crate) over: Option<Over>,
+    next_key: u64,
+    origin: TokioInstant,
+    last: Instant,
+}
+
+impl Shared {
+    pub(crate) fn new(stack: Stack, ports: Vec<Port>) -> Self {
+        Self {
+            stack,
+            ports,
+            sockets: Map::default(),
+            listeners: Map::default(),
+            idlers: Waiters::default(),
+            mourners: Waiters::default(),
+            driver: None,
+            armed: None,
+            nudge: false,
+            abandoned: false,
+            over: None,
+            next_key: 0,
+            origin: TokioInstant::now(),
+            last: Instant::ZERO,
+        }
+    }
+
+    /// Now by tokio's clock (which tests may pause), never earlier than before.
+    pub(crate) fn now(&mut self) -> Instant {
+        let since = TokioInstant::now().saturating_duration_since(self.origin);
+        self.last = self.last.max(Instant::ZERO + since);
+        self.last
+    }
+
+    /// `at` by tokio's clock; `None`: too far away to be waited for.
+    pub(crate) fn to_tokio(&self, at: Instant) -> Option<TokioInstant> {
+        self.origin.checked_add(at - Instant::ZERO)
+    }
+
+    /// A name for a future that waits.
+    pub(crate) fn waiter_key(&mut self) -> WaiterKey {
+        self.next_key = self.next_key.wrapping_add(1);
+        WaiterKey(self.next_key)
+    }
+
+    /// # Errors
+    /// The net is over.
+    pub(crate) fn check(&self) -> io::Result<()> {
+        self.over.as_ref().map_or(Ok(()), |over| Err(over.error()))
+    }
+
+    /// After every input and every user's call: sends what is owed, wakes whom it concerns, and the driver if
+    /// it sleeps too long.
+    pub(crate) fn settle(&mut self, now: Instant, wakes: &mut WakeList) {
+        let blocked = self.transmit(now);
+        while let Some(event) = self.stack.poll_event() {
+            match event {
+                Event::Connection(id, wake) => self.wake_socket(id, wake, wakes),
+                Event::Acceptable(id) => {
+                    if let Some(waiters) = self.listeners.get_mut(&id) {
+                        waiters.wake(wakes);
+                    }
+                }
+            }
+        }
+        let late = match (self.stack.poll_timeout(), self.armed) {
+            (Some(due), Some(armed)) => due < armed,
+            (Some(due), None) => due < Instant::MAX,
+            (None, _) => false,
+        };
+        if late || blocked || std::mem::take(&mut self.nudge) {
+            self.wake_driver(wakes);
+        }
+    }
+
+    pub(crate) fn wake_driver(&mut self, wakes: &mut WakeList) {
+        if let Some(driver) = self.driver.take() {
+            wakes.push(driver);
+        }
+    }
+
+    fn wake_socket(&mut self, id: ConnId, wake: Wake, wakes: &mut WakeList) {
+        // No socket: it waits in the accept queue, and whoever accepts it looks first.
+        let Some(socket) = self.sockets.get_mut(&id) else {
+            return;
+        };
+        let both = wake.intersects(Wake::CONNECTED | Wake::ENDED);
+        if both || wake.intersects(Wake::READABLE | Wake::URGENT) {
+            socket.readers.wake(wakes);
+        }
+        if both || wake.intersects(Wake::WRITABLE) {
+            socket.writers.wake(wakes);
+        }
+    }
+
+    /// Hands what the stack owes to the devices. `true`: one of them became full, and the driver must wait for it.
+    pub(crate) fn transmit(&mut self, now: Instant) -> bool {
+        let Self { stack, ports, .. } = self;
+        let alone = ports.len() == 1;
+        let was_full = ports.iter().any(Port::is_full);
+        // With one device the stack may keep what it cannot take; with several, a full one must not hold up the
+        // others, so its frames queue up (and are dropped at the end, as in a kernel's queue).
+        while !(alone && ports.iter().any(Port::is_full)) {
+            let Some(frame) = stack.poll_transmit(now) else {
+                break;
+            };
+            if let Some(port) = ports.iter_mut().find(|port| port.id == frame.link) {
+                port.send(&frame);
+            }
+        }
+        !was_full && ports.iter().any(Port::is_full)
+    }
+
+    /// Whether someone waits for the net to be idle.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.abandoned || !self.idlers.is_empty()
+    }
+
+    /// Whether all connections have ended: none is left but TIME-WAIT and what knocks at a listener.
+    pub(crate) fn is_idle(&self) -> bool {
+        let over = |state: State| {
+            matches!(
+                state,
+                State::Closed | State::Listen | State::SynReceived | State::TimeWait
+            )
+        };
+        self.over.is_some()
+            || !self.ports.iter().any(Port::is_full)
+                && self
+                    .stack
+                    .connections()
+                    .iter()
+                    .all(|(_, state)| over(*state))
+    }
+
+    /// The net is over: devices go, and everyone who waits hears of it.
+    pub(crate) fn end(&mut self, why: Over, wakes: &mut WakeList) {
+        self.over.get_or_insert(why);
+        self.ports.clear();
+        for socket in self.sockets.values_mut() {
+            socket.readers.wake(wakes);
+            socket.writers.wake(wakes);
+        }
+        self.listeners
+            .values_mut()
+            .for_each(|waiters| waiters.wake(wakes));
+        self.idlers.wake(wakes);
+        self.mourners.wake(wakes);
+        self.wake_driver(wakes);
+    }
+
+    /// Aborts every connection a user holds, closes the listeners, and ends the net.
+    pub(crate) fn shutdown(&mut self, now: Instant, wakes: &mut WakeList) {
+        if self.over.is_some() {
+            return;
+        }
+        for id in self.sockets.keys() {
+            self.stack.abort(now, *id);
+        }
+        for id in self.listeners.keys() {
+            self.stack.close_listener(now, *id);
+        }
+        self.settle(now, wakes);
+        self.end(Over::Shutdown, wakes);
+    }
+}
+
+/// The lock and what is behind it.
+pub(crate) struct Core {
+    shared: Mutex<Shared>,
+}
+
+impl Core {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self {
+            shared: Mutex::new(shared),
+        }
+    }
+
+    /// A panic under the lock ends the driver, which ends the net; the others are told by `Shared::check`.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call into the stack: `call`, then whatever follows from it.
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Shared, Instant) -> R) -> R {
+        let mut wakes = WakeList::default();
+        let mut shared = self.lock();
+        let now = shared.now();
+        let result = call(&mut shared, now);
+        shared.settle(now, &mut wakes);
+        drop(shared);
+        wakes.wake();
+        result
+    }
+}
