@@ -1,81 +1,50 @@
-//! Devices for woshou: TUN, veth with AF_PACKET, memory; private network namespaces. SKELETON of the contract.
+//! Devices for woshou: TUN, veth with AF_PACKET, memory; private network namespaces.
+//!
+//! Every device is a [`Device`]: frames in, frames out, never blocking. [`Tun`] and [`Packet`] talk to
+//! the Linux kernel, with the virtio-net header where they can: a frame of up to 64 KiB crosses in one
+//! call and the other side cuts it or leaves it whole. [`memory`] joins two stacks in one process,
+//! [`Record`] shows every frame to a callback, [`gso`] does in software what a device cannot.
+//! [`Namespace`] makes a private network namespace: a real kernel TCP as the peer, and the host's
+//! network untouched.
+//!
+//! The only `unsafe` code of the workspace is in the `sys` module here.
+#![deny(unsafe_op_in_unsafe_fn)]
 
-use std::io;
-use std::os::fd::BorrowedFd;
-use std::task::Waker;
+mod checksum;
+mod device;
+pub mod gso;
+pub mod memory;
+mod record;
+mod spec;
 
-/// What the frames of a device are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
-    /// IP packets.
-    Ip,
-    /// Ethernet frames.
-    Ethernet {
-        /// The MAC address the stack should use.
-        mac: [u8; 6],
-    },
-}
+#[cfg(target_os = "linux")]
+mod descriptor;
+#[cfg(target_os = "linux")]
+mod namespace;
+#[cfg(target_os = "linux")]
+mod netlink;
+#[cfg(target_os = "linux")]
+mod packet;
+#[cfg(target_os = "linux")]
+mod sys;
+#[cfg(target_os = "linux")]
+mod tun;
+#[cfg(target_os = "linux")]
+mod virtio;
 
-/// What a device is able to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// Its frames.
-    pub medium: Medium,
-    /// Largest IP packet, octets.
-    pub mtu: usize,
-    /// It completes and vouches for TCP checksums (virtio-net header).
-    pub checksum_offload: bool,
-    /// Largest IP packet that it cuts into segments itself; zero: it does not.
-    pub gso_max: u32,
-}
+pub use device::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received};
+pub use memory::{Memory, MemoryOptions};
+pub use record::{Direction, Record, Recorded};
+pub use spec::{
+    Cidr, LinkSpec, LinkSpecError, MAX_MTU, MIN_MTU, MIN_MTU_V6, PrivateSpec, TunConfig, Way,
+};
 
-/// A frame that arrived: `buffer[..len]` holds it, without the virtio-net header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Received {
-    /// Octets.
-    pub len: usize,
-    /// The device vouches for the transport checksum (or it is a local packet whose checksum was never computed).
-    pub checksum_valid: bool,
-    /// Segments of this many octets were coalesced into one.
-    pub segment_size: Option<u16>,
-}
-
-/// A frame to send.
-#[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// Headers, then two pieces of payload.
-    pub parts: [&'a [u8]; 3],
-    /// Complete the checksum: sum from this octet of the frame on, store it so many octets later.
-    pub checksum: Option<(u16, u16)>,
-    /// Cut into segments of this many octets of payload.
-    pub segment_size: Option<u16>,
-}
-
-/// How to wait for a device.
-#[derive(Clone, Copy, Debug)]
-pub enum Readiness<'a> {
-    /// Poll this descriptor for reading and writing.
-    Fd(BorrowedFd<'a>),
-    /// Ask by [`Device::register`].
-    Waker,
-}
-
-/// Something that carries frames. Never blocks: `WouldBlock` where nothing can be done now.
-pub trait Device: Send {
-    /// What it is able to do.
-    fn info(&self) -> DeviceInfo;
-    /// Takes the next frame into `buffer` (at least 65,536 + 64 octets long).
-    ///
-    /// # Errors
-    /// `WouldBlock`: nothing there; others: the device is broken.
-    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
-    /// Sends a frame.
-    ///
-    /// # Errors
-    /// `WouldBlock`: its queue is full, try the same frame later; others: the device is broken or refused the frame.
-    fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()>;
-    /// How to wait for it.
-    fn readiness(&self) -> Readiness<'_>;
-    /// Wake `waker` when `recv` may succeed again. Only for [`Readiness::Waker`].
-    fn register(&mut self, waker: &Waker);
-}
+#[cfg(target_os = "linux")]
+pub use namespace::{
+    Addresses, KERNEL_V4, KERNEL_V6, Namespace, NamespaceError, WOSHOU_V4, WOSHOU_V6,
+    enter_user_namespace,
+};
+#[cfg(target_os = "linux")]
+pub use packet::Packet;
+#[cfg(target_os = "linux")]
+pub use tun::{Tun, TunError};
