@@ -2,13 +2,22 @@
 //!
 //! Everything starts from a [`Timeline`]: what TCP said (through `woshou_tcp::Observer`) and what the wire did.
 //! A [`Sink`] collects it while a simulation or a live stack runs; the renderers are pure functions of it:
-//! `ladder::text(&Timeline, &ladder::Options { lang, colour, brief }) -> String`, `ladder::svg(&Timeline, &ladder::Options) -> String`,
-//! `tcpdump::text(&Timeline, &tcpdump::Options { timestamps, numbers }) -> String`, `jsonl::text(&Timeline, Lang) -> String`,
-//! `pcapng::write(&Timeline, Lang, impl Write) -> Result<(), PcapError>`, and for live frames `pcapng::PcapngWriter<W>`.
+//! [`ladder::text`], [`ladder::svg`], [`tcpdump::text`], [`jsonl::text`], [`pcapng::write`]. Live frames go into a
+//! [`pcapng::PcapngWriter`] one by one.
 #![forbid(unsafe_code)]
 
+pub mod jsonl;
+pub mod ladder;
+mod numbers;
+mod packet;
+pub mod pcapng;
+#[cfg(test)]
+mod scene;
 pub mod sink;
+pub mod tcpdump;
 pub mod timeline;
+pub mod words;
 
 pub use sink::Sink;
 pub use timeline::{Fate, Host, HostId, PacketId, Record, Timeline, What};
+pub use words::Lang;

@@ -32,7 +32,10 @@ impl Sink {
     /// A watcher to hand to the stack of `host`.
     #[must_use]
     pub fn observer(&self, host: HostId) -> Box<dyn Observer + Send> {
-        Box::new(Watcher { sink: self.clone(), host })
+        Box::new(Watcher {
+            sink: self.clone(),
+            host,
+        })
     }
 
     /// See [`Timeline::left`].
@@ -101,7 +104,9 @@ mod tests {
             local: "10.0.0.1:80".parse().unwrap(),
             remote: "10.0.0.2:9".parse().unwrap(),
         };
-        let event = TraceEvent::TimerFired { timer: Timer::Persist };
+        let event = TraceEvent::TimerFired {
+            timer: Timer::Persist,
+        };
         std::thread::spawn(move || observer.observe(Instant::from_millis(7), &who, &event))
             .join()
             .unwrap();

@@ -39,8 +39,13 @@ pub enum Fate {
 
 impl Fate {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Loss, Self::QueueFull, Self::Corrupted, Self::TooBig, Self::Unreachable];
+    pub const ALL: [Self; 5] = [
+        Self::Loss,
+        Self::QueueFull,
+        Self::Corrupted,
+        Self::TooBig,
+        Self::Unreachable,
+    ];
 }
 
 /// One thing that happened.
@@ -115,7 +120,10 @@ impl Timeline {
     /// Nothing yet, and never more than `records` records: later ones are counted, not kept.
     #[must_use]
     pub fn bounded(records: usize) -> Self {
-        Self { limit: Some(records), ..Self::default() }
+        Self {
+            limit: Some(records),
+            ..Self::default()
+        }
     }
 
     /// Registers a host. Order matters for the eye: the first one is drawn on the left.
@@ -123,18 +131,35 @@ impl Timeline {
     /// At most 65536 hosts; more share the last number.
     pub fn host(&mut self, name: &str, addresses: &[IpAddr]) -> HostId {
         let id = HostId(u16::try_from(self.hosts.len()).unwrap_or(u16::MAX));
-        self.hosts.push(Host { name: name.to_owned(), addresses: addresses.to_vec() });
+        self.hosts.push(Host {
+            name: name.to_owned(),
+            addresses: addresses.to_vec(),
+        });
         id
     }
 
     /// A TCP event of `host`.
     pub fn tcp(&mut self, now: Instant, host: HostId, who: &Endpoints, event: TraceEvent) {
-        self.push(now, What::Tcp { host, who: *who, event });
+        self.push(
+            now,
+            What::Tcp {
+                host,
+                who: *who,
+                event,
+            },
+        );
     }
 
     /// `octets` (an IP packet) leave `from`.
     pub fn left(&mut self, now: Instant, packet: PacketId, from: HostId, octets: &[u8]) {
-        self.push(now, What::Left { packet, from, octets: octets.into() });
+        self.push(
+            now,
+            What::Left {
+                packet,
+                from,
+                octets: octets.into(),
+            },
+        );
     }
 
     /// `packet` reaches `to`.
@@ -161,13 +186,18 @@ impl Timeline {
     /// The name of `host`; empty for a number that was never given out.
     #[must_use]
     pub fn name(&self, host: HostId) -> &str {
-        self.hosts.get(usize::from(host.0)).map_or("", |h| h.name.as_str())
+        self.hosts
+            .get(usize::from(host.0))
+            .map_or("", |h| h.name.as_str())
     }
 
     /// The host that has `address`.
     #[must_use]
     pub fn host_at(&self, address: IpAddr) -> Option<HostId> {
-        let index = self.hosts.iter().position(|h| h.addresses.contains(&address))?;
+        let index = self
+            .hosts
+            .iter()
+            .position(|h| h.addresses.contains(&address))?;
         u16::try_from(index).ok().map(HostId)
     }
 
@@ -186,13 +216,19 @@ impl Timeline {
     /// Whether the wire was watched too. Without it, arrows come from what TCP sent and received.
     #[must_use]
     pub fn has_wire(&self) -> bool {
-        self.records.iter().any(|r| matches!(r.what, What::Left { .. }))
+        self.records
+            .iter()
+            .any(|r| matches!(r.what, What::Left { .. }))
     }
 
     /// Moves the records out; the hosts are in both, and the bound stays.
     #[must_use]
     pub fn take(&mut self) -> Self {
-        let rest = Self { hosts: self.hosts.clone(), limit: self.limit, ..Self::default() };
+        let rest = Self {
+            hosts: self.hosts.clone(),
+            limit: self.limit,
+            ..Self::default()
+        };
         std::mem::replace(self, rest)
     }
 
@@ -202,8 +238,14 @@ impl Timeline {
             return;
         }
         // Threads of a live stack may be a little late; a simulation always appends.
-        let late = self.records.iter().rev().take_while(|r| r.now > now).count();
-        self.records.insert(self.records.len() - late, Record { now, what });
+        let late = self
+            .records
+            .iter()
+            .rev()
+            .take_while(|r| r.now > now)
+            .count();
+        self.records
+            .insert(self.records.len() - late, Record { now, what });
     }
 }
 
@@ -242,7 +284,10 @@ mod tests {
     fn hosts_are_found_by_address_and_name() {
         let mut t = Timeline::new();
         let a = t.host("client", &["192.168.1.116".parse().unwrap()]);
-        let b = t.host("server", &["192.168.1.123".parse().unwrap(), "fd00::1".parse().unwrap()]);
+        let b = t.host(
+            "server",
+            &["192.168.1.123".parse().unwrap(), "fd00::1".parse().unwrap()],
+        );
         assert_eq!(t.host_at("fd00::1".parse().unwrap()), Some(b));
         assert_eq!(t.host_at("fd00::2".parse().unwrap()), None);
         assert_eq!((t.name(a), t.name(HostId(7))), ("client", ""));
