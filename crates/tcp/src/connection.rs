@@ -5,6 +5,8 @@ mod input;
 mod open;
 mod output;
 mod timers;
+#[cfg(test)]
+mod tests;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -239,8 +241,7 @@ impl Connection {
         let mss = effective_mss(&self.config, &self.agreed, send_mss);
         self.setup.send_mss = send_mss;
         if mss < self.snd.mss {
-            self.snd.in_flight.mark_all_lost(false);
-            self.recovery.first_owed = !self.snd.in_flight.is_empty();
+            self.recovery.resend_all(&mut self.snd);
         }
         self.snd.mss = mss;
         self.congestion.set_mss(mss);
@@ -313,6 +314,9 @@ impl Connection {
     }
 
     fn after_read(&mut self) {
+        if !self.timers.runs(Timer::DelayedAck) {
+            self.rcv.buffer.give_back();
+        }
         if self.state.receives_text() && self.rcv.update_is_due() {
             self.rcv.ack.owe(Reason::WindowUpdate);
         }
@@ -372,6 +376,12 @@ impl Connection {
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.snd.buffer.len()
+    }
+
+    /// Octets of heap memory that its queues hold; an idle connection holds none.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.snd.buffer.memory() + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
     }
 
     /// The small type that answers from TIME-WAIT on; `None` in every other state. This connection is then only

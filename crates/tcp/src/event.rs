@@ -73,7 +73,7 @@ pub enum Reason {
     Handshake,
     /// The retransmission timer fired (RFC 6298 section 5.4).
     Timeout,
-    /// Three duplicate acknowledgements (RFC 5681 section 3.2).
+    /// Duplicate acknowledgements or SACK show a loss: the first of its repair (RFC 5681 section 3.2).
     FastRetransmit,
     /// SACK or partial acknowledgement shows another loss (RFC 6675, RFC 6582).
     LossRecovery,
@@ -130,7 +130,7 @@ impl fmt::Display for Reason {
             Self::Accept => "accept: own ISN, options agreed",
             Self::Handshake => "the third: both numbers agreed",
             Self::Timeout => "retransmission: timer fired",
-            Self::FastRetransmit => "fast retransmit: 3 duplicate acks",
+            Self::FastRetransmit => "fast retransmit: acks show a loss",
             Self::LossRecovery => "recovery: another loss shown",
             Self::LimitedTransmit => "limited transmit on duplicate ack",
             Self::WindowProbe => "probe: is the window open?",

@@ -1,6 +1,7 @@
 //! "Which ranges are lost now?": duplicate acknowledgements, SACK, the timer (RFC 5681, 6582, 6675, 6298).
 
 use crate::congestion::{CongestionControl, Trouble};
+use crate::event::Reason;
 use crate::seq::SeqNum;
 use crate::send::Send;
 use crate::time::Instant;
@@ -30,8 +31,9 @@ pub(crate) struct Recovery {
     pub(crate) duplicates: u32,
     /// Octets that left the network by duplicate acknowledgements, where no SACK says which (RFC 6582's inflation).
     pub(crate) departed: u64,
-    /// The next retransmission goes whatever the congestion window says: the first after a loss was shown.
-    pub(crate) first_owed: bool,
+    /// The next retransmission goes whatever the congestion window says, for this reason: it is the first after a
+    /// loss was shown (RFC 6675 section 5, 4.3; RFC 6582 section 3.2, 3).
+    pub(crate) owed: Option<Reason>,
 }
 
 /// What an acknowledgement brought, as far as losses go.
@@ -51,7 +53,7 @@ pub(crate) struct Evidence {
 
 impl Recovery {
     pub(crate) const fn new() -> Self {
-        Self { phase: Phase::Open, duplicates: 0, departed: 0, first_owed: false }
+        Self { phase: Phase::Open, duplicates: 0, departed: 0, owed: None }
     }
 
     pub(crate) const fn in_recovery(&self) -> bool {
@@ -116,7 +118,7 @@ impl Recovery {
                 let inflation = evidence.acked.saturating_sub(u64::from(send.mss));
                 self.departed = self.departed.saturating_sub(inflation);
                 if !evidence.sack && send.in_flight.mark_first_lost(send.mss) {
-                    self.first_owed = true;
+                    self.owed = Some(Reason::LossRecovery);
                 }
             }
             Phase::Loss { .. } => self.departed = 0,
@@ -126,7 +128,13 @@ impl Recovery {
     fn enter(&mut self, now: Instant, send: &Send, congestion: &mut dyn CongestionControl) {
         congestion.on_trouble(now, Trouble::Loss, send.in_flight.octets());
         self.phase = Phase::Recovery { until: send.nxt };
-        self.first_owed = true;
+        self.owed = Some(Reason::FastRetransmit);
+    }
+
+    /// What flew is gone for another reason than congestion (the window shut on it, the path's MTU fell): send it again.
+    pub(crate) fn resend_all(&mut self, send: &mut Send) {
+        send.in_flight.mark_all_lost(false);
+        self.owed = (!send.in_flight.is_empty()).then_some(Reason::LossRecovery);
     }
 
     /// The retransmission timer fired: all that flies is lost (RFC 6298 5.4, RFC 5681 section 3.1).
@@ -146,6 +154,7 @@ impl Recovery {
             congestion.on_trouble(now, Trouble::Timeout, send.in_flight.octets());
         }
         send.in_flight.mark_all_lost(reneged);
-        *self = Self { phase: Phase::Loss { until: send.nxt }, first_owed: true, ..Self::new() };
+        let phase = Phase::Loss { until: send.nxt };
+        *self = Self { phase, owed: Some(Reason::Timeout), ..Self::new() };
     }
 }

@@ -371,8 +371,7 @@ impl Connection {
             self.patience.backoff = 0;
             self.timers.stop(Timer::Persist);
             // What was sent into the shut window was dropped there.
-            self.snd.in_flight.mark_all_lost(false);
-            self.recovery.first_owed = !self.snd.in_flight.is_empty();
+            self.recovery.resend_all(&mut self.snd);
         }
     }
 
@@ -411,19 +410,35 @@ impl Connection {
         if seq != self.rcv.nxt {
             return self.hold_text(seq, text);
         }
-        self.rcv.buffer.push(text);
-        let mut taken = len;
-        self.rcv.nxt += len;
-        if !self.rcv.reassembly.is_empty() {
-            let more = self.rcv.reassembly.take_contiguous(self.rcv.nxt, &mut self.rcv.buffer);
-            self.rcv.nxt += more;
-            taken += more;
-            // RFC 5681 section 4.2: a segment that fills a hole, wholly or in part, is acknowledged at once.
-            let open = !self.rcv.reassembly.is_empty();
-            self.rcv.ack.owe(if open { Reason::Gap } else { Reason::HoleFilled });
-        }
+        let taken = self.take_text(text);
         self.took_text(cx.now, taken, segment.header.seq.before(seq));
         Ok(())
+    }
+
+    /// Takes text that begins at RCV.NXT, and what was held behind it; where both have an octet, the held one came
+    /// first and stays. Returns by how much RCV.NXT moved.
+    fn take_text(&mut self, text: Text<'_>) -> u32 {
+        let start = self.rcv.nxt;
+        let mut octets = text.octets;
+        while !octets.is_empty() {
+            let held = self.rcv.reassembly.lowest();
+            let gap = held.map_or(octets.len(), |at| at.distance_from(self.rcv.nxt) as usize);
+            let new = octets.get(..gap).unwrap_or(octets);
+            let before = self.rcv.nxt;
+            self.rcv.buffer.push(Text { octets: new, owner: text.owner });
+            self.rcv.nxt += u32::try_from(new.len()).unwrap_or(u32::MAX);
+            if held.is_some() {
+                let more =
+                    self.rcv.reassembly.take_contiguous(self.rcv.nxt, &mut self.rcv.buffer);
+                self.rcv.nxt += more;
+                // RFC 5681 section 4.2: what fills a hole, wholly or in part, is acknowledged at once.
+                let open = !self.rcv.reassembly.is_empty();
+                self.rcv.ack.owe(if open { Reason::Gap } else { Reason::HoleFilled });
+            }
+            let known = self.rcv.nxt.distance_from(before) as usize;
+            octets = octets.get(known..).unwrap_or_default();
+        }
+        self.rcv.nxt.distance_from(start)
     }
 
     /// Text came in order: tell the user, and the peer in time.
@@ -434,8 +449,9 @@ impl Connection {
             self.rcv.ack.owe(Reason::Duplicate);
         }
         let (mss, every) = (self.rcv.mss, self.config.ack_every);
-        let wait = self.rcv.ack.text_arrived(octets, mss, every);
-        if wait && !self.timers.runs(Timer::DelayedAck) {
+        self.rcv.ack.text_arrived(octets, mss, every);
+        // Runs after an acknowledgement that leaves sooner, too: when it fires, an empty buffer is given back.
+        if !self.timers.runs(Timer::DelayedAck) {
             //= rfc9293 MUST-40
             self.timers.set(Timer::DelayedAck, now + self.config.delayed_ack);
         }

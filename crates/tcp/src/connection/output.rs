@@ -87,7 +87,7 @@ impl Connection {
         if u64::from(len) > allowed {
             let whole = u32::try_from(allowed).unwrap_or(u32::MAX) / room * room;
             // The first retransmission after a loss goes whatever flies (RFC 6675 section 5, 4.3).
-            let least = if self.recovery.first_owed { room } else { 0 };
+            let least = if self.recovery.owed.is_some() { room } else { 0 };
             len = len.min(whole.max(least));
         }
         if len > room && len < lost {
@@ -99,13 +99,7 @@ impl Connection {
         let (text, fin) = self.snd.text_and_fin(start, start + len);
         let text = self.contiguous(start, text);
         let fin = fin && text + 1 == len;
-        let reason = match self.recovery.phase {
-            Phase::Loss { .. } if self.recovery.first_owed => Reason::Timeout,
-            Phase::Recovery { .. } if self.recovery.first_owed && self.recovery.duplicates > 0 => {
-                Reason::FastRetransmit
-            }
-            _ => Reason::LossRecovery,
-        };
+        let reason = self.recovery.owed.unwrap_or(Reason::LossRecovery);
         (text > 0 || fin).then_some(Plan { reason, seq: start, len: text, fin })
     }
 
@@ -321,7 +315,7 @@ impl Connection {
             self.counters.bytes_retrans += u64::from(plan.len);
             self.counters.retrans += u64::from(plan.len.div_ceil(self.snd.mss.max(1)).max(1));
             self.snd.in_flight.mark_sent_again(plan.seq, end, now);
-            self.recovery.first_owed = false;
+            self.recovery.owed = None;
         }
         self.snd.last_sent = now;
     }

@@ -79,9 +79,12 @@ impl Connection {
     /// Time passed: serves every timer that is due. Harmless when called too often.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
         while let Some(timer) = self.timers.take_due(cx.now) {
-            // A delayed acknowledgement that rode on text in the meantime leaves its timer behind.
-            if timer == Timer::DelayedAck && !self.rcv.ack.pending() {
-                continue;
+            if timer == Timer::DelayedAck {
+                self.rcv.buffer.give_back();
+                // An acknowledgement that left sooner leaves its timer behind.
+                if !self.rcv.ack.pending() {
+                    continue;
+                }
             }
             cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
             match timer {

@@ -25,13 +25,11 @@ impl AckState {
         }
     }
 
-    /// Text arrived in order. Returns whether the delayed-acknowledgement timer must run.
-    ///
-    /// `every` full segments of `mss` octets are not kept waiting (SHLD-19); less may be (SHLD-18).
+    /// Text arrived in order: `every` full segments of `mss` octets are not kept waiting (SHLD-19); less may be (SHLD-18).
     //= rfc9293 SHLD-18
     //= rfc9293 SHLD-19
     //= rfc9293 MUST-58
-    pub(crate) fn text_arrived(&mut self, octets: u32, mss: u32, every: u8) -> bool {
+    pub(crate) fn text_arrived(&mut self, octets: u32, mss: u32, every: u8) {
         self.octets = self.octets.saturating_add(octets);
         if self.octets >= mss.saturating_mul(u32::from(every.max(1))) {
             self.owe(Reason::SecondSegment);
@@ -39,7 +37,6 @@ impl AckState {
             self.quick -= 1;
             self.owe(Reason::SecondSegment);
         }
-        self.now.is_none()
     }
 
     /// Why an acknowledgement is owed now, if one is.
@@ -67,23 +64,26 @@ mod tests {
     //= rfc9293 SHLD-19 test
     fn every_second_full_segment() {
         let mut ack = AckState::new(0);
-        assert!(ack.text_arrived(1000, 1000, 2), "the first waits");
-        assert_eq!(ack.owed(), None);
-        assert!(!ack.text_arrived(1000, 1000, 2));
+        ack.text_arrived(1000, 1000, 2);
+        assert_eq!(ack.owed(), None, "the first waits");
+        ack.text_arrived(1000, 1000, 2);
         assert_eq!(ack.owed(), Some(Reason::SecondSegment));
         ack.sent();
         assert!(!ack.pending());
-        assert!(ack.text_arrived(1, 1000, 2) && ack.pending());
+        ack.text_arrived(1, 1000, 2);
+        assert!(ack.owed().is_none() && ack.pending());
     }
 
     #[test]
     fn quick_acknowledgements_at_the_start() {
         let mut ack = AckState::new(2);
         for _ in 0..2 {
-            assert!(!ack.text_arrived(10, 1000, 2));
+            ack.text_arrived(10, 1000, 2);
+            assert!(ack.owed().is_some());
             ack.sent();
         }
-        assert!(ack.text_arrived(10, 1000, 2));
+        ack.text_arrived(10, 1000, 2);
+        assert_eq!(ack.owed(), None);
     }
 
     #[test]

@@ -132,6 +132,11 @@ impl Reassembly {
         self.ranges.len()
     }
 
+    /// The number of the first octet held.
+    pub(crate) fn lowest(&self) -> Option<SeqNum> {
+        self.ranges.front().map(|range| range.start)
+    }
+
     /// The sequence number after the last range.
     pub(crate) fn highest(&self) -> Option<SeqNum> {
         self.ranges.back().map(|range| range.end)
