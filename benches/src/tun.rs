@@ -1,0 +1,134 @@
+//! One flow between a stack and the Linux kernel, through a TUN device in a private namespace.
+
+pub(crate) mod smol;
+pub(crate) mod woshou;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use woshou_link::{Device, Namespace, PrivateSpec, WOSHOU_V4, Way};
+
+/// Who sends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    FromKernel,
+    ToKernel,
+}
+
+/// What is measured.
+pub(crate) struct Flow {
+    pub(crate) direction: Direction,
+    /// Checksums and segmentation left to the device.
+    pub(crate) offload: bool,
+    pub(crate) duration: Duration,
+}
+
+/// What the threads of a measurement share.
+pub(crate) struct Shared {
+    pub(crate) direction: Direction,
+    /// Set when it is over.
+    pub(crate) stop: AtomicBool,
+    /// Octets that arrived at the receiving application.
+    pub(crate) received: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) fn is_over(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count(&self, octets: usize) {
+        self.received.fetch_add(octets as u64, Ordering::Relaxed);
+    }
+}
+
+/// A stack under test: takes the device, accepts one connection on [`PORT`] and sends or receives until it is over.
+pub(crate) type Serve = fn(Box<dyn Device>, &Shared) -> Result<()>;
+
+pub(crate) const PORT: u16 = 9000;
+
+/// What the applications hand over at a time, octets.
+pub(crate) const CHUNK: usize = 128 << 10;
+
+/// Before the measurement: slow start, and the kernel's buffers growing.
+const WARM_UP: Duration = Duration::from_millis(300);
+
+/// Goodput in Gbit/s, at the receiving application.
+pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
+    let spec = PrivateSpec {
+        mtu: 1500,
+        offload: flow.offload,
+        way: Way::Tun,
+    };
+    let mut namespace = Namespace::new(&spec)?;
+    let device = namespace
+        .take_device()
+        .context("the namespace has a device")?;
+    let shared = Arc::new(Shared {
+        direction: flow.direction,
+        stop: AtomicBool::new(false),
+        received: AtomicU64::new(0),
+    });
+    let ours = shared.clone();
+    let stack = thread::spawn(move || serve(device, &ours));
+    let socket = connect(&namespace)?;
+    let theirs = shared.clone();
+    let kernel = thread::spawn(move || use_kernel(socket, &theirs));
+
+    thread::sleep(WARM_UP);
+    let (before, started) = (shared.received.load(Ordering::Relaxed), Instant::now());
+    thread::sleep(flow.duration);
+    let moved = shared.received.load(Ordering::Relaxed) - before;
+    let elapsed = started.elapsed();
+
+    shared.stop.store(true, Ordering::Relaxed);
+    kernel
+        .join()
+        .map_err(|_| anyhow!("the kernel's side panicked"))??;
+    stack
+        .join()
+        .map_err(|_| anyhow!("the stack's side panicked"))??;
+    Ok(moved as f64 * 8.0 / elapsed.as_secs_f64() / 1e9)
+}
+
+/// Connects a kernel socket to the stack; the stack may need a moment to listen.
+fn connect(namespace: &Namespace) -> Result<TcpStream> {
+    let to = SocketAddr::from((WOSHOU_V4, PORT));
+    let mut last = None;
+    for _ in 0..100 {
+        match namespace.run(move || TcpStream::connect_timeout(&to, Duration::from_secs(2)))? {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = Some(error),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Err(last.map_or_else(|| anyhow!("no attempt"), Into::into)).context("connecting to the stack")
+}
+
+/// The application on the kernel's side.
+fn use_kernel(mut socket: TcpStream, shared: &Shared) -> Result<()> {
+    let patience = Some(Duration::from_millis(100));
+    socket.set_read_timeout(patience)?;
+    socket.set_write_timeout(patience)?;
+    let mut chunk = vec![0; CHUNK];
+    while !shared.is_over() {
+        let result = match shared.direction {
+            Direction::FromKernel => socket.write(&chunk),
+            Direction::ToKernel => socket
+                .read(&mut chunk)
+                .inspect(|octets| shared.count(*octets)),
+        };
+        match result {
+            Ok(0) => break,
+            Ok(_) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            Err(error) => return Err(error).context("the kernel's socket"),
+        }
+    }
+    Ok(())
+}

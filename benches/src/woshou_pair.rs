@@ -1,0 +1,257 @@
+//! woshou to woshou: two stacks driven by hand.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use anyhow::{Result, ensure};
+use woshou_stack::{Cidr, Config, ConnId, LinkConfig, LinkId, ListenerId, Medium, Packet, Stack};
+use woshou_tcp::{Instant, ReadError, State, WriteError};
+
+use crate::link::Link;
+use crate::memory::{Bulk, Cycles, Peer};
+
+const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// A stack and its only link.
+struct Host {
+    stack: Stack,
+    link: LinkId,
+    /// The link vouches for checksums, and frames are handed in by reference.
+    gso: bool,
+}
+
+impl Host {
+    fn new(address: Ipv4Addr, mtu: usize, gso: bool, tcp: &Arc<woshou_tcp::Config>) -> Self {
+        let config = Config {
+            tcp: tcp.clone(),
+            ..Config::default()
+        };
+        let mut stack = Stack::new(Arc::new(config), [address.octets()[3]; 32]);
+        let link = stack.add_link(LinkConfig {
+            medium: Medium::Ip,
+            mtu,
+            addresses: vec![Cidr {
+                address: address.into(),
+                prefix: 24,
+            }],
+            checksum_offload: gso,
+            gso_max: if gso { 65_535 } else { 0 },
+        });
+        Self { stack, link, gso }
+    }
+
+    /// Sends all that is owed, or what the link takes.
+    fn transmit(&mut self, now: Instant, onto: &mut Link) {
+        while onto.has_room() {
+            let mut buffer = onto.buffer();
+            let Some(transmit) = self.stack.poll_transmit(now) else {
+                onto.give_back(buffer);
+                break;
+            };
+            buffer.extend_from_slice(transmit.headers);
+            buffer.extend_from_slice(transmit.payload[0]);
+            buffer.extend_from_slice(transmit.payload[1]);
+            onto.send(buffer, transmit.segment_size);
+        }
+        while self.stack.poll_event().is_some() {}
+    }
+
+    /// Takes all that arrived.
+    fn receive(&mut self, now: Instant, from: &mut Link) {
+        while let Some(frame) = from.receive() {
+            let segment_size = frame.segment_size;
+            if self.gso {
+                let owner = frame.octets.freeze();
+                let packet = Packet {
+                    octets: &owner,
+                    owner: Some(&owner),
+                    checksum_valid: true,
+                    segment_size,
+                };
+                self.stack.handle_packet(now, self.link, packet);
+                from.lend(owner);
+            } else {
+                let packet = Packet {
+                    octets: &frame.octets,
+                    owner: None,
+                    checksum_valid: false,
+                    segment_size,
+                };
+                self.stack.handle_packet(now, self.link, packet);
+                from.give_back(frame.octets);
+            }
+        }
+        if self.stack.poll_timeout().is_some_and(|at| at <= now) {
+            self.stack.handle_timeout(now);
+        }
+    }
+}
+
+/// Two stacks and the link between them.
+struct Wire {
+    client: Host,
+    server: Host,
+    forth: Link,
+    back: Link,
+}
+
+impl Wire {
+    fn new(mtu: usize, gso: bool, tcp: woshou_tcp::Config) -> Self {
+        let tcp = Arc::new(tcp);
+        Self {
+            client: Host::new(CLIENT, mtu, gso, &tcp),
+            server: Host::new(SERVER, mtu, gso, &tcp),
+            forth: Link::default(),
+            back: Link::default(),
+        }
+    }
+
+    /// What the client owes goes over, and what the server answers comes back.
+    fn carry(&mut self, now: Instant) {
+        self.client.transmit(now, &mut self.forth);
+        self.server.receive(now, &mut self.forth);
+        self.server.transmit(now, &mut self.back);
+        self.client.receive(now, &mut self.back);
+    }
+}
+
+/// Two stacks and a connection between them.
+pub(crate) struct Pair {
+    wire: Wire,
+    sender: ConnId,
+    receiver: ConnId,
+}
+
+impl Peer for Pair {
+    const NAME: &'static str = "woshou";
+
+    fn connect(bulk: &Bulk) -> Result<Self> {
+        let tcp = woshou_tcp::Config {
+            send_buffer: bulk.buffer,
+            receive_buffer: bulk.buffer,
+            ..woshou_tcp::Config::default()
+        };
+        let mut wire = Wire::new(bulk.mtu, bulk.gso, tcp);
+        let listener = wire
+            .server
+            .stack
+            .listen(SocketAddr::from((SERVER, 80)), 1)?;
+        let sender =
+            wire.client
+                .stack
+                .connect(Instant::ZERO, SocketAddr::from((SERVER, 80)), None)?;
+        for _ in 0..10 {
+            wire.carry(Instant::ZERO);
+        }
+        let receiver = wire.server.stack.accept(listener);
+        let Some(receiver) = receiver else {
+            anyhow::bail!("woshou did not connect")
+        };
+        Ok(Self {
+            wire,
+            sender,
+            receiver,
+        })
+    }
+
+    fn turn(&mut self, now: Duration, chunk: &[u8], into: &mut [u8]) -> Result<u64> {
+        let now = instant(now);
+        loop {
+            match self.wire.client.stack.write(now, self.sender, chunk) {
+                Ok(_) => {}
+                Err(WriteError::Full) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.wire.client.transmit(now, &mut self.wire.forth);
+        self.wire.server.receive(now, &mut self.wire.forth);
+        let mut read = 0;
+        loop {
+            match self.wire.server.stack.read(now, self.receiver, into) {
+                Ok(octets) => read += octets as u64,
+                Err(ReadError::Empty) => break,
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.wire.server.transmit(now, &mut self.wire.back);
+        self.wire.client.receive(now, &mut self.wire.back);
+        Ok(read)
+    }
+
+    fn corrupt_next(&mut self) {
+        self.wire.forth.corrupt_next = true;
+    }
+
+    fn cycles(cycles: &Cycles) -> Result<f64> {
+        let time_wait = if cycles.held == 0 {
+            Duration::from_millis(1)
+        } else {
+            Duration::from_secs(60)
+        };
+        let tcp = woshou_tcp::Config {
+            time_wait,
+            ..woshou_tcp::Config::default()
+        };
+        let mut wire = Wire::new(1500, false, tcp);
+        let listener = wire
+            .server
+            .stack
+            .listen(SocketAddr::from((SERVER, 80)), 16)?;
+        let mut now = Instant::ZERO;
+        let mut started = Clock::now();
+        for cycle in 0..cycles.held + cycles.count {
+            if cycle == cycles.held {
+                started = Clock::now();
+            }
+            let port = 1025 + (cycle % 64_000) as u16;
+            let from = SocketAddr::from((CLIENT, port));
+            let opener =
+                wire.client
+                    .stack
+                    .connect(now, SocketAddr::from((SERVER, 80)), Some(from))?;
+            open_and_close(&mut wire, opener, listener, &mut now)?;
+        }
+        Ok(f64::from(cycles.count) / started.elapsed().as_secs_f64())
+    }
+}
+
+fn instant(now: Duration) -> Instant {
+    Instant::from_nanos(u64::try_from(now.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Handshake, FIN, FIN; until the client is in TIME-WAIT and the server closed.
+fn open_and_close(
+    wire: &mut Wire,
+    opener: ConnId,
+    listener: ListenerId,
+    now: &mut Instant,
+) -> Result<()> {
+    let mut accepted = None;
+    for round in 0..100 {
+        // A microsecond a round; more when an acknowledgement is delayed.
+        *now += Duration::from_micros(if round < 20 { 1 } else { 1000 });
+        wire.carry(*now);
+        if wire.client.stack.state(opener) == State::Established {
+            wire.client.stack.shutdown(*now, opener);
+        }
+        accepted = accepted.or_else(|| wire.server.stack.accept(listener));
+        let Some(server) = accepted else { continue };
+        if wire.server.stack.state(server) == State::CloseWait {
+            wire.server.stack.shutdown(*now, server);
+        }
+        if wire.client.stack.state(opener) == State::TimeWait
+            && wire.server.stack.state(server) == State::Closed
+        {
+            wire.client.stack.close(*now, opener);
+            wire.server.stack.close(*now, server);
+            ensure!(
+                wire.forth.is_empty() && wire.back.is_empty(),
+                "a packet was left over"
+            );
+            return Ok(());
+        }
+    }
+    Err(anyhow::anyhow!("woshou did not close"))
+}
