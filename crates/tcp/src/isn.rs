@@ -89,7 +89,7 @@ impl IsnKey {
 }
 
 /// An address as 16 octets, IPv4 as mapped IPv6.
-fn octets(address: &SocketAddr) -> [u8; 16] {
+pub(crate) fn octets(address: &SocketAddr) -> [u8; 16] {
     match address.ip() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
         IpAddr::V6(v6) => v6.octets(),
