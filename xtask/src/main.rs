@@ -51,7 +51,9 @@ fn main() -> ExitCode {
 
 /// Runs the checks and prints what they say; the number of violations.
 fn run(checks: &[(&str, Check)]) -> Result<usize> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    // Set by cargo for what it runs: where this checkout lies now, not where it lay when xtask was compiled.
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as `cargo xtask`")?;
+    let root = PathBuf::from(package)
         .parent()
         .context("xtask lies in the workspace")?
         .to_path_buf();
