@@ -5,6 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, readv, retry_on_intr, writev};
 
+use woshou_wire::virtio_net::HEADER_LEN;
+
 use crate::gso::Segmenter;
 use crate::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received, virtio};
 
@@ -54,7 +56,7 @@ impl Device for Descriptor {
                 segment_size: None,
             });
         }
-        let mut header = [0; virtio::LEN];
+        let mut header = [0; HEADER_LEN];
         let len = retry_on_intr(|| {
             readv(
                 &self.fd,
@@ -62,7 +64,7 @@ impl Device for Descriptor {
             )
         })?;
         let len = len
-            .checked_sub(virtio::LEN)
+            .checked_sub(HEADER_LEN)
             .ok_or(io::ErrorKind::UnexpectedEof)?;
         let (checksum_valid, segment_size) = virtio::decode(&header);
         Ok(Received {
@@ -81,7 +83,7 @@ impl Device for Descriptor {
             frame.segment_size.is_some() || frame.checksum.is_some()
         };
         if in_software {
-            let blank = [0; virtio::LEN];
+            let blank = [0; HEADER_LEN];
             let header = if self.offload { &blank[..] } else { &[] };
             return self
                 .segmenter

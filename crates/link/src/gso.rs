@@ -5,12 +5,14 @@
 
 use std::io;
 
-use crate::checksum;
+use woshou_wire::checksum::{self, Sum};
+use woshou_wire::ip_protocol::{TCP, UDP};
+
 use crate::{Medium, Outgoing};
 
 const ETHERNET: usize = 14;
-const TCP: u8 = 6;
-const UDP: u8 = 17;
+/// Offset of the checksum field in a UDP header, octets: no other transport's lies there.
+const UDP_CHECKSUM: usize = 6;
 const FIN_PSH: u8 = 0x09;
 const CWR: u8 = 0x80;
 /// IPv6 extension headers that are stepped over; more than these few are refused.
@@ -86,12 +88,19 @@ impl Layout {
         None
     }
 
-    /// Running sum of the pseudo-header (RFC 9293 section 3.1, RFC 8200 section 8.1) of a transport
-    /// message of `length` octets.
-    fn pseudo_header(&self, frame: &[u8], length: usize) -> Option<u64> {
-        let addresses = if self.v6 { 8..40 } else { 12..20 };
-        let addresses = frame.get(self.network..)?.get(addresses)?;
-        Some(checksum::add(0, addresses) + u64::from(self.protocol) + length as u64)
+    /// Sum of the pseudo-header of a transport message of `length` octets.
+    fn pseudo_header(&self, frame: &[u8], length: usize) -> Option<Sum> {
+        let ip = frame.get(self.network..)?;
+        let (source, destination) = if self.v6 {
+            let source = *ip.get(8..)?.first_chunk::<16>()?;
+            (source.into(), (*ip.get(24..)?.first_chunk::<16>()?).into())
+        } else {
+            let source = *ip.get(12..)?.first_chunk::<4>()?;
+            (source.into(), (*ip.get(16..)?.first_chunk::<4>()?).into())
+        };
+        let length = u32::try_from(length).ok()?;
+        let sum = checksum::pseudo_header(source, destination, self.protocol, length);
+        Some(sum)
     }
 
     /// Length of the transport header and offset of its checksum field; `None` for neither TCP nor UDP.
@@ -102,7 +111,7 @@ impl Layout {
                 let length = usize::from(transport.first_chunk::<20>()?[12] >> 4) * 4;
                 (length >= 20 && transport.len() >= length).then_some((length, 16))
             }
-            UDP => (transport.len() >= 8).then_some((8, 6)),
+            UDP => (transport.len() >= 8).then_some((8, UDP_CHECKSUM)),
             _ => None,
         }
     }
@@ -128,18 +137,8 @@ impl Layout {
 /// Returns whether the field lies inside the frame; where it does not, nothing is changed.
 #[must_use]
 pub fn complete_checksum(frame: &mut [u8], start: u16, offset: u16) -> bool {
-    let Some(summed) = frame.get_mut(usize::from(start)..) else {
-        return false;
-    };
-    let at = usize::from(offset);
-    if summed.len() < at + 2 {
-        return false;
-    }
-    let sum = !checksum::fold(checksum::add(0, summed));
-    // Zero means "no checksum" to UDP, and for TCP both spellings of zero are right (RFC 768).
-    let sum = if sum == 0 { 0xffff } else { sum };
-    summed[at..at + 2].copy_from_slice(&sum.to_be_bytes());
-    true
+    let offset = usize::from(offset);
+    checksum::complete(frame, start.into(), offset, offset == UDP_CHECKSUM).is_ok()
 }
 
 /// Computes the TCP or UDP checksum of a whole frame anew, whatever the field holds now.
@@ -156,7 +155,9 @@ fn rewrite(frame: &mut [u8], medium: Medium) -> Option<()> {
     let end = layout.end(frame)?;
     let frame = frame.get_mut(..end)?;
     let (_, field) = layout.transport_header(frame)?;
-    let pseudo = checksum::fold(layout.pseudo_header(frame, end - layout.transport)?);
+    let pseudo = layout
+        .pseudo_header(frame, end - layout.transport)?
+        .partial();
     let at = layout.transport + field;
     frame
         .get_mut(at..at + 2)?
@@ -321,7 +322,7 @@ impl<'a> Cut<'a> {
         let id = id.wrapping_add(u16::try_from(index).ok()?);
         header.get_mut(4..6)?.copy_from_slice(&id.to_be_bytes());
         header.get_mut(10..12)?.fill(0);
-        let sum = !checksum::fold(checksum::add(0, header));
+        let sum = Sum::ZERO.with(header).checksum();
         header.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
         Some(())
     }
@@ -441,7 +442,7 @@ mod tests {
             let right = frame(medium, v6, &payload);
             let layout = Layout::of(&right, medium).unwrap();
             let mut partial = right.clone();
-            let pseudo = checksum::fold(layout.pseudo_header(&right, right.len() - layout.transport).unwrap());
+            let pseudo = layout.pseudo_header(&right, right.len() - layout.transport).unwrap().partial();
             let at = layout.transport + 16;
             partial[at..at + 2].copy_from_slice(&pseudo.to_be_bytes());
             let outgoing = Outgoing {

@@ -10,7 +10,6 @@
 //! The only `unsafe` code of the workspace is in the `sys` module here.
 #![deny(unsafe_op_in_unsafe_fn)]
 
-mod checksum;
 mod device;
 pub mod gso;
 pub mod memory;

@@ -73,8 +73,9 @@ struct Queue {
     spare: Vec<Vec<u8>>,
     /// Waits for a frame.
     reader: Option<Waker>,
-    /// Waits for room; only asked for after a full queue was met.
+    /// Waits for room; only woken after a full queue was met.
     writer: Option<Waker>,
+    /// A sender met a full queue and has not been told of room since.
     was_full: bool,
     unplugged: bool,
 }
@@ -127,12 +128,8 @@ impl Device for Memory {
         if queue.spare.len() < self.options.capacity {
             queue.spare.push(frame.bytes);
         }
-        let waker = if queue.was_full {
-            queue.was_full = false;
-            queue.writer.take()
-        } else {
-            None
-        };
+        let waker = queue.was_full.then(|| queue.writer.take()).flatten();
+        queue.was_full &= waker.is_none();
         drop(queue);
         // Outside the lock: a waker may run its task at once.
         waker.inspect(Waker::wake_by_ref);
@@ -195,7 +192,11 @@ impl Device for Memory {
         let mut outgoing = lock(&self.outgoing);
         outgoing.writer = Some(waker.clone());
         // A frame that came, or room that was made, between the last try and this call must not be missed.
-        ready |= outgoing.was_full && outgoing.frames.len() < self.options.capacity.max(1);
+        // Told once: a sender that lost interest is not woken for ever.
+        if outgoing.was_full && outgoing.frames.len() < self.options.capacity.max(1) {
+            outgoing.was_full = false;
+            ready = true;
+        }
         drop(outgoing);
         if ready {
             waker.wake_by_ref();
@@ -205,9 +206,9 @@ impl Device for Memory {
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        lock(&self.incoming).unplugged = true;
         let waker = {
             let mut incoming = lock(&self.incoming);
+            incoming.unplugged = true;
             incoming.frames.clear();
             incoming.spare.clear();
             incoming.writer.take()
@@ -322,6 +323,22 @@ mod tests {
         b.recv(&mut buffer).unwrap();
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
         a.send(&plain(&[3])).unwrap();
+    }
+
+    #[test]
+    fn room_made_before_the_waker_is_registered_is_told_once() {
+        let (mut a, mut b) = pair(MemoryOptions {
+            capacity: 1,
+            ..MemoryOptions::default()
+        });
+        a.send(&plain(&[1])).unwrap();
+        assert!(a.send(&plain(&[2])).is_err());
+        b.recv(&mut [0; 9]).unwrap();
+        let (count, waker) = counter();
+        a.register(&waker);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
+        a.register(&waker);
+        assert_eq!(count.0.load(Ordering::SeqCst), 1);
     }
 
     #[test]

@@ -110,7 +110,11 @@ pub struct Addresses {
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A private network namespace with a kernel TCP in it. See the module's text for its life.
+/// A private network namespace with a kernel TCP in it.
+///
+/// One thread lives in it and runs what has to run there ([`Namespace::spawn`], [`Namespace::run`]). Keep it as
+/// long as its device is used: once it is dropped and the children are gone, the kernel's side is gone too.
+/// Dropping it waits for nothing.
 #[derive(Debug)]
 pub struct Namespace {
     jobs: Sender<Job>,

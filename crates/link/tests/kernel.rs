@@ -42,24 +42,15 @@ mod linux {
 
     pub(crate) fn main() -> ExitCode {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        if arguments.iter().any(|argument| argument == "child") {
-            print!(
-                "{}",
-                std::fs::read_to_string("/proc/thread-self/net/dev").unwrap()
-            );
-            return ExitCode::SUCCESS;
-        }
-        if let [attach, name] = &arguments[..]
-            && attach == "attach"
-        {
-            // By hand: a device that root made for this user, attached to without any capability.
-            println!(
-                "{:?}",
-                Tun::open(&TunConfig::new(name)).map(|tun| tun.info())
-            );
+        if other_roles(&arguments) {
             return ExitCode::SUCCESS;
         }
         let host_before = std::fs::read_to_string("/proc/net/dev").map(|text| devices(&text));
+        // In a process of its own, because this one may have but one thread yet. Root passes by doing nothing.
+        let several = Command::new(std::env::current_exe().unwrap())
+            .arg("threads")
+            .status();
+        assert!(several.unwrap().success());
         if let Err(error) = enter_user_namespace() {
             return skipped(&format!("everything: {error}"));
         }
@@ -96,6 +87,31 @@ mod linux {
         } else {
             skipped("the ways above")
         }
+    }
+
+    /// What this program does when it is started by itself, or by hand.
+    fn other_roles(arguments: &[String]) -> bool {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments[..] {
+            ["child"] => {
+                let text = std::fs::read_to_string("/proc/thread-self/net/dev").unwrap();
+                print!("{text}");
+            }
+            ["threads"] => {
+                let result = std::thread::spawn(enter_user_namespace).join().unwrap();
+                let told = matches!(result, Ok(()) | Err(NamespaceError::SeveralThreads));
+                assert!(told, "{result:?}");
+            }
+            // By hand: a device that root made for this user, attached to without any capability.
+            ["attach", name] => {
+                println!(
+                    "{:?}",
+                    Tun::open(&TunConfig::new(name)).map(|tun| tun.info())
+                );
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn skipped(what: &str) -> ExitCode {
