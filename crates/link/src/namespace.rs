@@ -68,9 +68,14 @@ pub enum NamespaceError {
         "no network namespace without privilege ({0}): run as root (CAP_SYS_ADMIN), or enter a user namespace first"
     )]
     NotPermitted(io::Error),
+    /// No network namespace for a reason other than permission: a limit, or a kernel without them.
+    #[error(
+        "cannot make a network namespace: {0}: raise sysctl user.max_net_namespaces where it is a limit"
+    )]
+    NoNetworkNamespace(io::Error),
     /// The TUN device failed, and it had to be TUN.
     #[error(transparent)]
-    Tun(#[from] TunError),
+    Tun(TunError),
     /// The veth pair failed, and it had to be veth.
     #[error("no veth pair with a packet socket: {0}")]
     Veth(io::Error),
@@ -234,22 +239,14 @@ fn live(
 fn furnish(spec: &PrivateSpec) -> Result<Furnished, NamespaceError> {
     unshare_network()?;
     let (device, way): (Box<dyn DebugDevice>, Way) = match spec.way {
-        Way::Tun => (Box::new(open_tun(spec)?), Way::Tun),
-        Way::Veth => (
-            Box::new(open_veth(spec).map_err(NamespaceError::Veth)?),
-            Way::Veth,
-        ),
+        Way::Tun => (Box::new(open_tun(spec).map_err(no_tun)?), Way::Tun),
+        Way::Veth => (Box::new(open_veth(spec).map_err(no_veth)?), Way::Veth),
         Way::Any => match open_tun(spec) {
             Ok(tun) => (Box::new(tun), Way::Tun),
-            Err(tun) => match open_veth(spec) {
+            Err(tun) => match open_veth(spec).map_err(no_veth) {
                 Ok(veth) => (Box::new(veth), Way::Veth),
-                Err(veth) if denied(&veth) => {
-                    return Err(NamespaceError::Confined {
-                        step: "making a network device",
-                        source: veth,
-                    });
-                }
-                Err(veth) => return Err(NamespaceError::NoWay { tun, veth }),
+                Err(NamespaceError::Veth(veth)) => return Err(NamespaceError::NoWay { tun, veth }),
+                Err(error) => return Err(error),
             },
         },
     };
@@ -265,11 +262,37 @@ fn denied(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::PermissionDenied
 }
 
+/// In a namespace of one's own every device is allowed: who is denied one is confined.
+fn confined(source: io::Error) -> NamespaceError {
+    NamespaceError::Confined {
+        step: "making a network device",
+        source,
+    }
+}
+
+fn no_tun(error: TunError) -> NamespaceError {
+    match error {
+        TunError::NotPermitted(_) => confined(io::ErrorKind::PermissionDenied.into()),
+        error => NamespaceError::Tun(error),
+    }
+}
+
+fn no_veth(error: io::Error) -> NamespaceError {
+    if denied(&error) {
+        confined(error)
+    } else {
+        NamespaceError::Veth(error)
+    }
+}
+
 fn unshare_network() -> Result<(), NamespaceError> {
     sys::unshare(Unshare::Network).map_err(|source| {
+        if !denied(&source) {
+            return NamespaceError::NoNetworkNamespace(source);
+        }
         let in_user_namespace = fs::read_to_string("/proc/self/uid_map")
             .is_ok_and(|map| !map.trim_end().ends_with("4294967295"));
-        if denied(&source) && in_user_namespace && geteuid().is_root() {
+        if in_user_namespace && geteuid().is_root() {
             NamespaceError::Confined {
                 step: "making a network namespace",
                 source,
