@@ -360,14 +360,19 @@ fn violations(file: &File) -> Vec<String> {
     found
 }
 
+/// The folder of the package that a file belongs to: `crates/tcp`, `benches`, `examples`.
+fn package_of(path: &str) -> &str {
+    let depth = if path.starts_with("crates/") { 2 } else { 1 };
+    path.match_indices('/')
+        .nth(depth - 1)
+        .map_or(path, |(end, _)| &path[..end])
+}
+
 /// The figures of one package's files, then every deviation with its reason.
 fn table(files: &[File]) -> String {
     let mut packages: BTreeMap<&str, Vec<&File>> = BTreeMap::new();
     for file in files {
-        let package = file
-            .path
-            .split_once("/src/")
-            .map_or("other", |(package, _)| package);
+        let package = package_of(&file.path);
         packages.entry(package).or_default().push(file);
     }
     let mut text = String::from(
@@ -606,5 +611,7 @@ mod tests {
             &file.test_modules[0]
         ));
         assert_eq!(module_folder("crates/a/src/lib.rs"), "crates/a/src");
+        assert_eq!(package_of("crates/a/examples/b.rs"), "crates/a");
+        assert_eq!(package_of("benches/src/main.rs"), "benches");
     }
 }
