@@ -23,6 +23,9 @@ use crate::wakers::WakeList;
 /// Frames taken from a device before others get the lock, and other tasks the thread.
 const BATCH: usize = 32;
 
+/// The same in octets: super-frames are long.
+const BATCH_OCTETS: usize = 512 * 1024;
+
 /// How soon a full device without a descriptor is tried again.
 const RETRY: Duration = Duration::from_millis(1);
 
@@ -212,9 +215,13 @@ fn lose(shared: &mut Shared, index: usize, error: &io::Error, wakes: &mut WakeLi
     }
 }
 
-/// Takes at most [`BATCH`] frames from a device into the stack.
+/// Takes at most [`BATCH`] frames or a little more than [`BATCH_OCTETS`] from a device into the stack.
 fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant) -> Reading {
+    let mut octets = 0;
     for _ in 0..BATCH {
+        if octets >= BATCH_OCTETS {
+            break;
+        }
         let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) else {
             return Reading::Dry;
         };
@@ -231,6 +238,7 @@ fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant)
                 }
             }
         };
+        octets += received.len;
         buffer.truncate(received.len);
         let packet = |octets, owner| Packet {
             octets,

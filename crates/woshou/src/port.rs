@@ -114,3 +114,106 @@ fn send(device: &mut dyn Device, outgoing: &Outgoing<'_>) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+    use std::task::Waker;
+    use woshou_link::{DeviceInfo, Medium, Readiness, Received};
+    use woshou_stack::PartialChecksum;
+
+    /// What a device saw, and how much room it has.
+    #[derive(Default)]
+    struct Seen {
+        room: usize,
+        frames: Vec<Sent>,
+    }
+
+    /// Octets, partial checksum, segment size.
+    type Sent = (Vec<u8>, Option<(u16, u16)>, Option<u16>);
+
+    struct Narrow(Arc<Mutex<Seen>>);
+
+    impl Device for Narrow {
+        fn info(&self) -> DeviceInfo {
+            DeviceInfo {
+                medium: Medium::Ip,
+                mtu: 1500,
+                checksum_offload: true,
+                gso_max: 65_535,
+            }
+        }
+        fn recv(&mut self, _: &mut [u8]) -> io::Result<Received> {
+            Err(ErrorKind::WouldBlock.into())
+        }
+        fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
+            let mut seen = self.0.lock().unwrap();
+            let octets = frame.parts.concat();
+            if octets.starts_with(b"bad") {
+                return Err(ErrorKind::InvalidInput.into());
+            }
+            seen.room = seen.room.checked_sub(1).ok_or(ErrorKind::WouldBlock)?;
+            seen.frames
+                .push((octets, frame.checksum, frame.segment_size));
+            Ok(())
+        }
+        fn readiness(&self) -> Readiness<'_> {
+            Readiness::Waker
+        }
+        fn register(&mut self, _: &Waker) {}
+    }
+
+    fn frame(headers: &[u8]) -> Transmit<'_> {
+        Transmit {
+            link: LinkId(0),
+            headers,
+            payload: [b"one", b"two"],
+            checksum: Some(PartialChecksum {
+                start: 20,
+                offset: 16,
+            }),
+            segment_size: Some(3),
+        }
+    }
+
+    #[test]
+    fn what_finds_no_room_waits_in_order_with_all_that_belongs_to_it() {
+        let seen = Arc::new(Mutex::new(Seen {
+            room: 1,
+            ..Seen::default()
+        }));
+        let mut port = Port::new(LinkId(0), Box::new(Narrow(Arc::clone(&seen))));
+        for headers in [&b"a"[..], b"b", b"c"] {
+            port.send(&frame(headers));
+        }
+        assert!(port.is_full());
+        assert!(!port.send_waiting());
+        seen.lock().unwrap().room = 1;
+        port.send(&frame(b"d")); // must not overtake
+        assert!(!port.send_waiting());
+        seen.lock().unwrap().room = 9;
+        assert!(port.send_waiting());
+        assert!(!port.is_full());
+        let expected: Vec<_> = [b"aonetwo", b"bonetwo", b"conetwo", b"donetwo"]
+            .map(|octets| (octets.to_vec(), Some((20, 16)), Some(3)))
+            .into();
+        assert_eq!(seen.lock().unwrap().frames, expected);
+        assert_eq!(port.lost, 0);
+    }
+
+    #[test]
+    fn what_the_device_refuses_or_the_queue_cannot_hold_is_counted() {
+        let seen = Arc::new(Mutex::new(Seen {
+            room: 1,
+            ..Seen::default()
+        }));
+        let mut port = Port::new(LinkId(0), Box::new(Narrow(Arc::clone(&seen))));
+        port.send(&frame(b"bad"));
+        assert_eq!((port.lost, port.is_full()), (1, false));
+        for _ in 0..QUEUE + 3 {
+            port.send(&frame(b"a"));
+        }
+        assert_eq!((port.lost, port.waiting.len()), (3, QUEUE));
+    }
+}

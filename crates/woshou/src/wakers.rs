@@ -78,3 +78,39 @@ impl Waiters {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn everyone_is_woken_once_and_those_who_left_are_not() {
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut waiters = Waiters::default();
+        for key in 0..100 {
+            waiters.set_future(WaiterKey(key), &waker);
+            waiters.set_future(WaiterKey(key), &waker);
+        }
+        waiters.set_task(&waker);
+        waiters.set_task(&waker);
+        waiters.remove(WaiterKey(7));
+        for _ in 0..2 {
+            let mut wakes = WakeList::default();
+            waiters.wake(&mut wakes);
+            wakes.wake();
+            assert_eq!(count.0.load(Ordering::SeqCst), 100);
+            assert!(waiters.is_empty());
+        }
+    }
+}

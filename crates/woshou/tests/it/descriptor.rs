@@ -1,0 +1,95 @@
+//! Devices with a descriptor: tokio's readiness, both ways.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixDatagram;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::timeout;
+use woshou::Net;
+use woshou::link::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received};
+
+use crate::nets::{cidr, connected, pattern, rest};
+
+/// One frame a datagram, between two ends in this process. The kernel queues about ten.
+struct Datagrams(UnixDatagram);
+
+impl Device for Datagrams {
+    fn info(&self) -> DeviceInfo {
+        DeviceInfo {
+            medium: Medium::Ip,
+            mtu: 1500,
+            checksum_offload: false,
+            gso_max: 0,
+        }
+    }
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+        let len = self.0.recv(buffer)?;
+        Ok(Received {
+            len,
+            checksum_valid: false,
+            segment_size: None,
+        })
+    }
+    fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
+        match self.0.send(&frame.parts.concat()) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
+            Err(_) => Ok(()), // the other end is gone: a cable without a plug
+        }
+    }
+    fn readiness(&self) -> Readiness<'_> {
+        Readiness::Fd(self.0.as_fd())
+    }
+    fn register(&mut self, _: &Waker) {
+        unreachable!("it has a descriptor");
+    }
+}
+
+fn nets() -> (Net, Net) {
+    let (a, b) = UnixDatagram::pair().unwrap();
+    let net = |socket: UnixDatagram, address| {
+        socket.set_nonblocking(true).unwrap();
+        Net::builder()
+            .device(Box::new(Datagrams(socket)), [cidr(address, 24)])
+            .spawn()
+            .unwrap()
+    };
+    (net(a, "10.0.0.1"), net(b, "10.0.0.2"))
+}
+
+#[tokio::test]
+async fn text_crosses_and_a_full_device_loses_nothing() {
+    let (client, server) = nets();
+    let (mut ours, mut theirs, _listener) = connected(&client, &server).await;
+    let text = pattern(3 << 20, 11);
+    let send = async {
+        ours.write_all(&text).await.unwrap();
+        ours.shutdown().await.unwrap();
+    };
+    let both = async { tokio::join!(send, rest(&mut theirs)) };
+    let ((), got) = timeout(Duration::from_secs(30), both)
+        .await
+        .expect("a stall");
+    assert!(got.unwrap() == text);
+    assert_eq!(client.counters().frames_lost, 0);
+    assert_eq!(
+        ours.info().map_or(0, |info| info.total_retrans),
+        0,
+        "nothing was lost on the way"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn from_other_threads_too() {
+    let (client, server) = nets();
+    let (mut ours, theirs, _listener) = connected(&client, &server).await;
+    let text = pattern(2 << 20, 12);
+    let reader = tokio::spawn(rest(theirs));
+    ours.write_all(&text).await.unwrap();
+    drop(ours);
+    assert!(reader.await.unwrap().unwrap() == text);
+    client.idle().await;
+}
