@@ -1,0 +1,166 @@
+//! Whose is this segment? The map from four-tuples to their owners.
+
+use core::hash::{BuildHasher, Hash, Hasher};
+use core::net::{IpAddr, SocketAddr};
+
+use hashbrown::HashMap;
+use siphasher::sip::SipHasher13;
+use woshou_tcp::Endpoints;
+
+/// A keyed hash, so that nobody outside can aim at one bucket: SipHash-1-3.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyedHash {
+    key: [u8; 16],
+}
+
+impl KeyedHash {
+    pub(crate) const fn new(key: [u8; 16]) -> Self {
+        Self { key }
+    }
+}
+
+impl BuildHasher for KeyedHash {
+    type Hasher = SipHasher13;
+    fn build_hasher(&self) -> SipHasher13 {
+        SipHasher13::new_with_key(&self.key)
+    }
+}
+
+/// An address as 128 bits; IPv4 is v4-mapped.
+pub(crate) fn address_bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    }
+}
+
+const MAPPED: u128 = 0xffff << 32;
+
+/// A four-tuple, packed. The scope tells link-local peers of different links apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    local: u128,
+    remote: u128,
+    ports: u32,
+    scope: u32,
+}
+
+impl Key {
+    pub(crate) fn new(endpoints: &Endpoints) -> Self {
+        let scope = |end: &SocketAddr| match end {
+            SocketAddr::V4(_) => 0,
+            SocketAddr::V6(end) => end.scope_id(),
+        };
+        Self {
+            local: address_bits(endpoints.local.ip()),
+            remote: address_bits(endpoints.remote.ip()),
+            ports: u32::from(endpoints.local.port()) << 16 | u32::from(endpoints.remote.port()),
+            scope: scope(&endpoints.remote).max(scope(&endpoints.local)),
+        }
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "the low halves are wanted")]
+impl Hash for Key {
+    /// IPv4 takes two words instead of five: less than half the time (dependencies.md B.6).
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.local >> 32 == MAPPED >> 32 && self.remote >> 32 == MAPPED >> 32 {
+            state.write_u64(u64::from(self.local as u32) << 32 | u64::from(self.remote as u32));
+            state.write_u32(self.ports);
+        } else {
+            for bits in [self.local, self.remote] {
+                state.write_u64((bits >> 64) as u64);
+                state.write_u64(bits as u64);
+            }
+            state.write_u64(u64::from(self.ports) << 32 | u64::from(self.scope));
+        }
+    }
+}
+
+/// Who owns a four-tuple: an index into its table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// An opening or a connection: slot of [`crate::table::Table`].
+    Connection(u32),
+    /// An entry of [`crate::time_waits::TimeWaits`].
+    TimeWait(u32),
+}
+
+/// The map. Nothing iterates over it, so its order reaches no output.
+pub(crate) struct Demux {
+    owners: HashMap<Key, Owner, KeyedHash>,
+}
+
+impl Demux {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        Self {
+            owners: HashMap::with_hasher(hash),
+        }
+    }
+
+    pub(crate) fn owner(&self, endpoints: &Endpoints) -> Option<Owner> {
+        self.owners.get(&Key::new(endpoints)).copied()
+    }
+
+    pub(crate) fn insert(&mut self, endpoints: &Endpoints, owner: Owner) {
+        self.owners.insert(Key::new(endpoints), owner);
+    }
+
+    /// Forgets the four-tuple if it is still `owner`'s.
+    pub(crate) fn remove(&mut self, endpoints: &Endpoints, owner: Owner) {
+        let key = Key::new(endpoints);
+        if self.owners.get(&key) == Some(&owner) {
+            self.owners.remove(&key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ends(local: &str, remote: &str) -> Endpoints {
+        Endpoints {
+            local: local.parse().unwrap(),
+            remote: remote.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn every_part_of_the_four_tuple_counts() {
+        let all = [
+            ends("10.0.0.1:80", "10.0.0.2:5000"),
+            ends("10.0.0.2:80", "10.0.0.1:5000"),
+            ends("10.0.0.1:80", "10.0.0.3:5000"),
+            ends("10.0.0.1:81", "10.0.0.2:5000"),
+            ends("10.0.0.1:80", "10.0.0.2:5001"),
+            ends("10.0.0.1:5000", "10.0.0.2:80"),
+            ends("[fd00::1]:80", "[fd00::2]:5000"),
+            ends("[fe80::1%1]:80", "[fe80::2%1]:5000"),
+            ends("[fe80::1%2]:80", "[fe80::2%2]:5000"),
+        ];
+        let mut demux = Demux::new(KeyedHash::new([7; 16]));
+        for (index, endpoints) in (0..).zip(&all) {
+            assert_eq!(demux.owner(endpoints), None);
+            demux.insert(endpoints, Owner::Connection(index));
+        }
+        for (index, endpoints) in (0..).zip(&all) {
+            assert_eq!(
+                demux.owner(endpoints),
+                Some(Owner::Connection(index)),
+                "{endpoints:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_the_owner_removes() {
+        let mut demux = Demux::new(KeyedHash::new([7; 16]));
+        let who = ends("10.0.0.1:80", "10.0.0.2:5000");
+        demux.insert(&who, Owner::TimeWait(3));
+        demux.remove(&who, Owner::Connection(3));
+        assert_eq!(demux.owner(&who), Some(Owner::TimeWait(3)));
+        demux.remove(&who, Owner::TimeWait(3));
+        assert_eq!(demux.owner(&who), None);
+    }
+}

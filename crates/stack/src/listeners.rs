@@ -1,0 +1,198 @@
+//! The listeners: by address, with their accept queues.
+
+use alloc::collections::VecDeque;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use hashbrown::HashMap;
+use slab::Slab;
+use woshou_tcp::Listener;
+
+use crate::deadlines::Deadlines;
+use crate::demux::KeyedHash;
+use crate::table::ConnId;
+
+/// A listener: index and generation, so that a stale id names nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerId {
+    pub(crate) index: u32,
+    pub(crate) generation: u32,
+}
+
+pub(crate) struct Entry {
+    generation: u32,
+    pub(crate) listener: Listener,
+    pub(crate) address: SocketAddr,
+    /// Connections that wait for `accept`.
+    pub(crate) queue: VecDeque<ConnId>,
+    ready: bool,
+    told: bool,
+}
+
+/// All listeners.
+pub(crate) struct Listeners {
+    entries: Slab<Entry>,
+    /// Nothing iterates over it.
+    by_address: HashMap<(IpAddr, u16), ListenerId, KeyedHash>,
+    next_generation: u32,
+    ready: VecDeque<ListenerId>,
+    news: VecDeque<ListenerId>,
+    pub(crate) deadlines: Deadlines,
+}
+
+impl Listeners {
+    pub(crate) fn new(hash: KeyedHash) -> Self {
+        Self {
+            entries: Slab::new(),
+            by_address: HashMap::with_hasher(hash),
+            next_generation: 0,
+            ready: VecDeque::new(),
+            news: VecDeque::new(),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    /// Whether a listener of its own at `address` would collide. The two wildcards share a port, because
+    /// `[::]` listens on IPv4 too.
+    pub(crate) fn is_taken(&self, address: SocketAddr) -> bool {
+        let taken = |ip: IpAddr| self.by_address.contains_key(&(ip, address.port()));
+        if address.ip().is_unspecified() {
+            taken(Ipv4Addr::UNSPECIFIED.into()) || taken(Ipv6Addr::UNSPECIFIED.into())
+        } else {
+            taken(address.ip())
+        }
+    }
+
+    /// Whether anyone would take a SYN for `local`.
+    pub(crate) fn serves(&self, local: SocketAddr) -> bool {
+        self.candidates(local)
+            .into_iter()
+            .flatten()
+            .next()
+            .is_some()
+    }
+
+    /// Who may be meant by `local`: the exact address first, then the wildcards.
+    pub(crate) fn candidates(&self, local: SocketAddr) -> [Option<ListenerId>; 3] {
+        let at = |ip: IpAddr| self.by_address.get(&(ip, local.port())).copied();
+        let wildcard_v4 = if local.is_ipv4() {
+            at(Ipv4Addr::UNSPECIFIED.into())
+        } else {
+            None
+        };
+        [
+            at(local.ip()),
+            wildcard_v4,
+            at(Ipv6Addr::UNSPECIFIED.into()),
+        ]
+    }
+
+    pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
+        let generation = self.next_generation;
+        self.next_generation = generation.wrapping_add(1);
+        let index = self.entries.insert(Entry {
+            generation,
+            listener,
+            address,
+            queue: VecDeque::new(),
+            ready: false,
+            told: false,
+        });
+        let id = ListenerId {
+            index: u32::try_from(index).unwrap_or(u32::MAX),
+            generation,
+        };
+        self.by_address.insert((address.ip(), address.port()), id);
+        id
+    }
+
+    pub(crate) fn get(&self, id: ListenerId) -> Option<&Entry> {
+        self.entries
+            .get(id.index as usize)
+            .filter(|entry| entry.generation == id.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: ListenerId) -> Option<&mut Entry> {
+        self.entries
+            .get_mut(id.index as usize)
+            .filter(|entry| entry.generation == id.generation)
+    }
+
+    /// The id of the entry at `index`.
+    pub(crate) fn id(&self, index: u32) -> Option<ListenerId> {
+        let generation = self.entries.get(index as usize)?.generation;
+        Some(ListenerId { index, generation })
+    }
+
+    pub(crate) fn remove(&mut self, id: ListenerId) -> Option<Entry> {
+        self.get(id)?;
+        self.deadlines.set(id.index, None);
+        let entry = self.entries.try_remove(id.index as usize)?;
+        self.by_address
+            .remove(&(entry.address.ip(), entry.address.port()));
+        Some(entry)
+    }
+
+    /// Every listener, by index.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().map(|(_, entry)| entry)
+    }
+
+    /// It was told something: it may owe a segment, and its deadline may have moved.
+    pub(crate) fn settle(&mut self, id: ListenerId) {
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        let due = entry.listener.poll_timeout();
+        let queue = !core::mem::replace(&mut entry.ready, true);
+        self.deadlines.set(id.index, due);
+        if queue {
+            self.ready.push_back(id);
+        }
+    }
+
+    /// The listener whose turn it is to send; it stays in front until [`Self::done`].
+    pub(crate) fn next_ready(&mut self) -> Option<ListenerId> {
+        while let Some(&id) = self.ready.front() {
+            if self.get(id).is_some() {
+                return Some(id);
+            }
+            self.ready.pop_front();
+        }
+        None
+    }
+
+    /// The listener in front owes nothing more.
+    pub(crate) fn done(&mut self, id: ListenerId) {
+        self.ready.pop_front();
+        if let Some(entry) = self.get_mut(id) {
+            entry.ready = false;
+            let due = entry.listener.poll_timeout();
+            self.deadlines.set(id.index, due);
+        }
+    }
+
+    /// A connection waits there.
+    pub(crate) fn enqueue(&mut self, id: ListenerId, connection: ConnId) {
+        let Some(entry) = self.get_mut(id) else {
+            return;
+        };
+        entry.queue.push_back(connection);
+        if !core::mem::replace(&mut entry.told, true) {
+            self.news.push_back(id);
+        }
+    }
+
+    /// The next listener with news.
+    pub(crate) fn poll_event(&mut self) -> Option<ListenerId> {
+        loop {
+            let id = self.news.pop_front()?;
+            let Some(entry) = self.get_mut(id) else {
+                continue;
+            };
+            entry.told = false;
+            if !entry.queue.is_empty() {
+                return Some(id);
+            }
+        }
+    }
+}

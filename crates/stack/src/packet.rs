@@ -1,0 +1,81 @@
+//! What goes in and out of the stack: packets, events, counters.
+
+use bytes::Bytes;
+use woshou_tcp::Wake;
+
+use crate::config::LinkId;
+use crate::listeners::ListenerId;
+use crate::table::ConnId;
+
+/// A packet (or frame) that arrived.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// The octets: an Ethernet frame or an IP packet, by the link's medium.
+    pub octets: &'a [u8],
+    /// The buffer they lie in, when it holds little else (see [`woshou_tcp::Text::owner`]).
+    pub owner: Option<&'a Bytes>,
+    /// The device vouches for the transport checksum (offload); else it is verified.
+    pub checksum_valid: bool,
+    /// The device coalesced segments of this many octets into one (GRO).
+    pub segment_size: Option<u16>,
+}
+
+/// A partial checksum for the device to complete: virtio-net's `csum_start` and `csum_offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialChecksum {
+    /// Octets from the start of `headers` to the first octet summed.
+    pub start: u16,
+    /// From there to the checksum field, which holds the sum of the pseudo-header.
+    pub offset: u16,
+}
+
+/// A packet to send: headers, then two borrowed pieces of payload.
+#[derive(Clone, Copy, Debug)]
+pub struct Transmit<'a> {
+    /// Where to.
+    pub link: LinkId,
+    /// All headers, from Ethernet or IP on.
+    pub headers: &'a [u8],
+    /// What follows.
+    pub payload: [&'a [u8]; 2],
+    /// The device completes the checksum.
+    pub checksum: Option<PartialChecksum>,
+    /// The device cuts the payload into segments of this size.
+    pub segment_size: Option<u16>,
+}
+
+/// What the owner of the stack hears.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something changed for the user of a connection.
+    Connection(ConnId, Wake),
+    /// A connection waits in the accept queue.
+    Acceptable(ListenerId),
+}
+
+/// Counters of the whole stack. They wrap only after centuries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Packets or frames handed in; a coalesced one counts once.
+    pub packets_in: u64,
+    /// Packets or frames handed out; a super-segment counts once.
+    pub packets_out: u64,
+    /// Malformed below TCP's header: frame, IP header, extension header, ICMP, ARP, or a forbidden source.
+    pub bad_ip: u64,
+    /// Wrong checksum of TCP, UDP or ICMP, or a malformed TCP header.
+    pub bad_checksum: u64,
+    /// Sound, but for another address (or multicast and broadcast that nobody wants).
+    pub not_ours: u64,
+    /// Stateless RSTs sent (RFC 9293 section 3.10.7.1).
+    pub resets_sent: u64,
+    /// Segments that a connection, an opening or a listener refused.
+    pub refused: u64,
+    /// Packets of ours that were dropped: no route, neighbour not found, queue full, rate limit.
+    pub dropped_out: u64,
+    /// Fragments that arrived.
+    pub fragments_in: u64,
+    /// Datagrams put together from fragments.
+    pub reassembled: u64,
+    /// ICMP errors that named a connection of ours.
+    pub icmp_errors_in: u64,
+}

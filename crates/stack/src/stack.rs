@@ -1,0 +1,410 @@
+//! The stack: what it is made of, and the calls that look at it. Input, output and the user's calls are in the
+//! rooms below.
+
+mod icmp;
+mod input;
+mod output;
+mod resolve;
+mod tcp;
+mod user;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, SocketAddr};
+
+use siphasher::sip::SipHasher24;
+use woshou_tcp::event::Timer;
+use woshou_tcp::isn::IsnKey;
+use woshou_tcp::options::Setup;
+use woshou_tcp::{
+    Connection, Context, Ended, Endpoints, Instant, Observer, State, TcpInfo, TraceEvent,
+};
+
+use crate::config::{Cidr, Config, LinkConfig, LinkId};
+use crate::demux::{Demux, KeyedHash, Owner};
+use crate::ip::fragments::Fragments;
+use crate::ip::route::{Path, Routes};
+use crate::limit::Bucket;
+use crate::listeners::Listeners;
+use crate::neighbour::Neighbours;
+use crate::packet::{Counters, Event};
+use crate::ports::Ports;
+use crate::segment::SCRATCH;
+use crate::table::{Body, ConnId, Place, Table};
+use crate::time_waits::TimeWaits;
+
+/// A packet of the stack's own making, [`crate::ip::HEADROOM`] octets in front.
+struct Reply {
+    path: Path,
+    octets: Vec<u8>,
+}
+
+/// What leaves without a connection: replies to be routed, and frames that only wait for their turn.
+#[derive(Default)]
+struct Replies {
+    packets: VecDeque<Reply>,
+    frames: VecDeque<(LinkId, Vec<u8>)>,
+    /// In `packets` and `frames`.
+    octets: usize,
+}
+
+/// Octets of replies that wait at most: more than any link takes in at once.
+const MAX_REPLY_OCTETS: usize = 1 << 20;
+/// Packets that wait at most, from us to us.
+const MAX_LOOPED: usize = 1_024;
+
+/// A TCP/IP stack: packets in, packets out. See the crate's documentation for how it is driven.
+pub struct Stack {
+    config: Arc<Config>,
+    tcp: Arc<woshou_tcp::Config>,
+    isn: IsnKey,
+    observer: Option<Box<dyn Observer + Send>>,
+    routes: Routes,
+    ports: Ports,
+    demux: Demux,
+    table: Table,
+    listeners: Listeners,
+    /// Of the listeners' tables.
+    listener_key: [u8; 16],
+    time_waits: TimeWaits,
+    fragments: Fragments,
+    neighbours: Neighbours,
+    replies: Replies,
+    /// From us to us, IP packets with headroom; handled before anything else leaves.
+    looped: VecDeque<(LinkId, Vec<u8>)>,
+    /// RST, ICMP errors, acknowledgements from TIME-WAIT.
+    errors: Bucket,
+    echoes: Bucket,
+    neighbour_answers: Bucket,
+    /// Of fragments that we make.
+    next_fragment_id: u32,
+    counters: Counters,
+    /// The headers of the packet handed out last.
+    scratch: [u8; SCRATCH],
+    /// The packet handed out last, when it was one of our own making.
+    frame: Vec<u8>,
+}
+
+/// Whoever watches is told through it.
+fn context(now: Instant, observer: &mut Option<Box<dyn Observer + Send>>) -> Context<'_> {
+    Context {
+        now,
+        observer: observer
+            .as_deref_mut()
+            .map(|observer| observer as &mut dyn Observer),
+    }
+}
+
+impl Stack {
+    /// A stack without links. All that must not be guessed (initial sequence numbers, ports, hashes) comes
+    /// from `seed`: 32 octets that nobody outside knows, or any where only repetition counts.
+    #[must_use]
+    pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
+        let key = |purpose: u8| derive(&seed, purpose);
+        let hash = |purpose| KeyedHash::new(key(purpose));
+        Self {
+            tcp: Arc::clone(&config.tcp),
+            isn: IsnKey::new(key(0)),
+            observer: None,
+            routes: Routes::default(),
+            ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
+            demux: Demux::new(hash(3)),
+            table: Table::default(),
+            listeners: Listeners::new(hash(4)),
+            listener_key: key(6),
+            time_waits: TimeWaits::new(config.time_wait_entries),
+            fragments: Fragments::default(),
+            neighbours: Neighbours::default(),
+            replies: Replies::default(),
+            looped: VecDeque::new(),
+            errors: Bucket::new(config.replies_per_second),
+            echoes: Bucket::new(config.replies_per_second),
+            neighbour_answers: Bucket::new(config.replies_per_second),
+            next_fragment_id: u32::from_be_bytes(*key(5).first_chunk().unwrap_or(&[0; 4])),
+            counters: Counters::default(),
+            scratch: [0; SCRATCH],
+            frame: Vec::new(),
+            config,
+        }
+    }
+
+    /// Adds a link; each of its addresses also makes a route to its prefix.
+    pub fn add_link(&mut self, link: LinkConfig) -> LinkId {
+        self.routes.add_link(link)
+    }
+
+    /// Routes `to` out of `link`, by `via` when given (a default route is prefix 0). The longest prefix wins,
+    /// of equals the one added first.
+    pub fn add_route(&mut self, to: Cidr, link: LinkId, via: Option<IpAddr>) {
+        self.routes.add_route(to, link, via);
+    }
+
+    /// Who hears what happens inside TCP; `None`: nobody.
+    pub fn set_observer(&mut self, observer: Option<Box<dyn Observer + Send>>) {
+        self.observer = observer;
+    }
+
+    /// Replaces the behaviour of connections and listeners made from now on.
+    pub fn set_tcp_config(&mut self, tcp: Arc<woshou_tcp::Config>) {
+        self.tcp = tcp;
+    }
+
+    // ---- to look at ----
+
+    /// The connection; `None` in SYN-SENT and for ids that name nothing.
+    #[must_use]
+    pub fn connection(&self, id: ConnId) -> Option<&Connection> {
+        match &self.table.of_user(id)?.body {
+            Body::Opening(_) => None,
+            Body::Connection(connection) => Some(connection),
+        }
+    }
+
+    /// Both ends; `None` for ids that name nothing.
+    #[must_use]
+    pub fn endpoints(&self, id: ConnId) -> Option<Endpoints> {
+        self.table.of_user(id).map(|slot| *slot.body.endpoints())
+    }
+
+    /// Why it ended, when it did (in SYN-SENT too); TIME-WAIT counts as closed.
+    #[must_use]
+    pub fn ended(&self, id: ConnId) -> Option<Ended> {
+        self.table.of_user(id)?.body.ended()
+    }
+
+    /// Figures about it; `None` for ids that name nothing.
+    #[must_use]
+    pub fn info(&self, now: Instant, id: ConnId) -> Option<TcpInfo> {
+        self.table.of_user(id).map(|slot| slot.body.info(now))
+    }
+
+    /// The state; CLOSED for ids that name nothing, and once TIME-WAIT is over.
+    #[must_use]
+    pub fn state(&self, id: ConnId) -> State {
+        let Some(slot) = self.table.of_user(id) else {
+            return State::Closed;
+        };
+        match slot.place {
+            Place::TimeWait(entry) if !self.time_waits.holds(entry) => State::Closed,
+            _ => slot.body.state(),
+        }
+    }
+
+    /// All connections, TIME-WAIT and half-open ones included, in an order that does not depend on chance.
+    #[must_use]
+    pub fn connections(&self) -> Vec<(Endpoints, State)> {
+        let here = self.table.iter().filter(|slot| slot.place == Place::Here);
+        let here = here.map(|slot| (*slot.body.endpoints(), slot.body.state()));
+        let waiting = self
+            .time_waits
+            .iter()
+            .map(|entry| (entry.endpoints, State::TimeWait));
+        here.chain(waiting).collect()
+    }
+
+    /// What was counted since the start.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    // ---- news and time ----
+
+    /// The next piece of news; what happened to one connection since its last is told together.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(id) = self.listeners.poll_event() {
+            return Some(Event::Acceptable(id));
+        }
+        self.table
+            .poll_event()
+            .map(|(id, wake)| Event::Connection(id, wake))
+    }
+
+    /// When [`Self::handle_timeout`] is due; exact, `None` when nothing waits for time to pass.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.table.deadlines.first().map(|(at, _)| at),
+            self.listeners.deadlines.first().map(|(at, _)| at),
+            self.time_waits.poll_timeout(),
+            self.fragments.poll_timeout(),
+            self.neighbours.poll_timeout(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Time passed. Calling it too often is harmless.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some((_, index)) = self.table.deadlines.first().filter(|&(at, _)| at <= now) {
+            let Some(id) = self.table.id(index) else {
+                self.table.deadlines.set(index, None);
+                continue;
+            };
+            if let Some(slot) = self.table.get_mut(id) {
+                slot.body
+                    .handle_timeout(&mut context(now, &mut self.observer));
+            }
+            self.settle_and_queue(now, id);
+        }
+        while let Some((_, index)) = self
+            .listeners
+            .deadlines
+            .first()
+            .filter(|&(at, _)| at <= now)
+        {
+            self.listener_timeout(now, index);
+        }
+        while let Some(index) = self.time_waits.expired(now) {
+            self.forget_time_wait(now, index);
+        }
+        self.expire_fragments(now);
+        self.neighbour_timeouts(now);
+    }
+
+    fn listener_timeout(&mut self, now: Instant, index: u32) {
+        let Some(id) = self.listeners.id(index) else {
+            self.listeners.deadlines.set(index, None);
+            return;
+        };
+        if let Some(entry) = self.listeners.get_mut(id) {
+            entry
+                .listener
+                .handle_timeout(&mut context(now, &mut self.observer));
+        }
+        self.listeners.settle(id);
+        not_before(&mut self.listeners.deadlines, index, now);
+    }
+
+    /// 2 MSL are over, or the entry had to make room.
+    fn forget_time_wait(&mut self, now: Instant, index: u32) {
+        let Some(entry) = self.time_waits.remove(index) else {
+            return;
+        };
+        self.demux.remove(&entry.endpoints, Owner::TimeWait(index));
+        let mut cx = context(now, &mut self.observer);
+        cx.trace(&entry.endpoints, || TraceEvent::TimerFired {
+            timer: Timer::TimeWait,
+        });
+        cx.trace(&entry.endpoints, || TraceEvent::StateChanged {
+            from: State::TimeWait,
+            to: State::Closed,
+            event: woshou_tcp::Event::TimeWaitOver,
+        });
+    }
+
+    // ---- shared by the rooms ----
+
+    /// What a new connection between `endpoints` along `path` must be told.
+    fn setup(&self, now: Instant, endpoints: Endpoints, path: &Path) -> Setup {
+        Setup {
+            endpoints,
+            iss: self.isn.isn(now, &endpoints),
+            timestamp_offset: self.isn.timestamp_offset(&endpoints),
+            send_mss: path.mss(),
+            receive_mss: path.mss(),
+        }
+    }
+
+    /// A connection was told something: draws the consequences for the four-tuple, the deadline and the user.
+    fn settle(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.table.get_mut(id) else {
+            return;
+        };
+        let wake = slot.body.poll_event();
+        if slot.place == Place::Here {
+            let time_wait = match &slot.body {
+                Body::Connection(connection) => connection.time_wait(),
+                Body::Opening(_) => None,
+            };
+            let endpoints = *slot.body.endpoints();
+            if let Some(time_wait) = time_wait {
+                let ttl = slot.ttl;
+                self.enter_time_wait(now, id, (endpoints, time_wait, ttl));
+            } else if slot.body.ended().is_some() {
+                slot.place = Place::Gone;
+                self.demux.remove(&endpoints, Owner::Connection(id.index));
+            }
+        }
+        let due = self.table.get(id).filter(|slot| slot.place == Place::Here);
+        let due = due.and_then(|slot| slot.body.poll_timeout());
+        self.table.deadlines.set(id.index, due);
+        not_before(&mut self.table.deadlines, id.index, now);
+        self.table.wake(id, wake);
+    }
+
+    /// [`Self::settle`], and it may have output.
+    fn settle_and_queue(&mut self, now: Instant, id: ConnId) {
+        self.settle(now, id);
+        self.table.mark_ready(id);
+    }
+
+    /// The four-tuple goes to a small entry of its own; the slot keeps what the user may still read.
+    fn enter_time_wait(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        (endpoints, time_wait, ttl): (Endpoints, woshou_tcp::TimeWait, u8),
+    ) {
+        self.demux.remove(&endpoints, Owner::Connection(id.index));
+        while !self.time_waits.has_room()
+            && let Some(oldest) = self.time_waits.oldest()
+        {
+            self.forget_time_wait(now, oldest);
+        }
+        let entry = self.time_waits.has_room().then(|| {
+            let entry = self.time_waits.insert(endpoints, time_wait, ttl);
+            self.demux.insert(&endpoints, Owner::TimeWait(entry.index));
+            entry
+        });
+        if let Some(slot) = self.table.get_mut(id) {
+            slot.place = entry.map_or(Place::Gone, Place::TimeWait);
+        }
+    }
+
+    /// Puts a packet of our own making in the queue, or drops it where the queue is full.
+    fn reply(&mut self, path: Path, octets: Vec<u8>) {
+        if self.replies.octets + octets.len() > MAX_REPLY_OCTETS {
+            self.counters.dropped_out += 1;
+            return;
+        }
+        self.replies.octets += octets.len();
+        self.replies.packets.push_back(Reply { path, octets });
+    }
+
+    /// The way back to the sender of a packet that came by `link`.
+    fn way_back(&self, to: IpAddr, link: LinkId) -> Option<Path> {
+        self.routes
+            .find(to, link.0.saturating_add(1))
+            .or_else(|| self.routes.path(link, to))
+    }
+
+    /// Whether `address` is one of ours.
+    fn is_local(&self, address: SocketAddr) -> bool {
+        self.routes.owner_of(address.ip()).is_some()
+    }
+}
+
+/// A deadline that its owner has just handled and left in the past would be handled forever.
+fn not_before(deadlines: &mut crate::deadlines::Deadlines, index: u32, now: Instant) {
+    if deadlines
+        .first()
+        .is_some_and(|(at, first)| first == index && at <= now)
+    {
+        deadlines.set(index, Some(now + core::time::Duration::from_nanos(1)));
+    }
+}
+
+/// A key for one purpose: SipHash-2-4 of the purpose under each half of the seed.
+fn derive(seed: &[u8; 32], purpose: u8) -> [u8; 16] {
+    let mut key = [0; 16];
+    let (halves, _) = seed.as_chunks::<16>();
+    for (half, (out, seed)) in (0u8..).zip(key.chunks_exact_mut(8).zip(halves)) {
+        let hash = SipHasher24::new_with_key(seed).hash(&[purpose, half]);
+        out.copy_from_slice(&hash.to_be_bytes());
+    }
+    key
+}

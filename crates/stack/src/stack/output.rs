@@ -1,0 +1,326 @@
+//! What leaves: replies, then SYN,ACKs of listeners, then connections in turn.
+//!
+//! First *which* is found, in a loop over small `Copy` values; then that one is built and borrowed. A loop that built
+//! and returned at once would not pass the borrow checker (E0499).
+
+use alloc::vec::Vec;
+
+use woshou_tcp::connection::Plan;
+use woshou_tcp::{Endpoints, Flags, Instant, SeqNum};
+
+use super::input::How;
+use super::resolve::Hop;
+use super::{MAX_LOOPED, Reply, Stack, context};
+use crate::config::LinkId;
+use crate::ip::route::Path;
+use crate::ip::{HEADROOM, route};
+use crate::listeners::ListenerId;
+use crate::packet::{PartialChecksum, Transmit};
+use crate::segment::{Arrival, CHECKSUM_AT, Outgoing};
+use crate::table::{Body, ConnId, Slot};
+
+/// What goes next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// `Stack::frame`, from this octet on.
+    Frame(LinkId, usize),
+    /// A segment of a connection.
+    Segment(ConnId, Plan, Hop),
+}
+
+/// How much text a connection may put in one packet.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    pub(super) max_text: u32,
+    /// Whether a super-segment may come although the device does not cut: then it is cut here.
+    may_exceed: bool,
+}
+
+impl Stack {
+    /// The next packet to send; `None`: nothing more for now. Valid until the next call.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        let next = self.next_output(now)?;
+        self.counters.packets_out += 1;
+        match next {
+            Next::Frame(link, start) => Some(Transmit {
+                link,
+                headers: self.frame.get(start..)?,
+                payload: [&[], &[]],
+                checksum: None,
+                segment_size: None,
+            }),
+            Next::Segment(id, plan, hop) => self.build(now, id, plan, hop),
+        }
+    }
+
+    fn next_output(&mut self, now: Instant) -> Option<Next> {
+        loop {
+            if let Some((link, packet)) = self.looped.pop_front() {
+                self.take_back(now, link, &packet);
+                continue;
+            }
+            if let Some((link, frame)) = self.replies.frames.pop_front() {
+                self.replies.octets = self.replies.octets.saturating_sub(frame.len());
+                self.frame = frame;
+                return Some(Next::Frame(link, 0));
+            }
+            let next = if let Some(Reply { path, octets }) = self.replies.packets.pop_front() {
+                self.replies.octets = self.replies.octets.saturating_sub(octets.len());
+                self.send_packet(now, path, octets)
+            } else if let Some(listener) = self.listeners.next_ready() {
+                self.listener_turn(now, listener)
+            } else {
+                let id = self.table.next_ready()?;
+                self.connection_turn(now, id)
+            };
+            if next.is_some() {
+                return next;
+            }
+        }
+    }
+
+    /// A packet from us to us.
+    fn take_back(&mut self, now: Instant, link: LinkId, packet: &[u8]) {
+        let arrival = Arrival {
+            checksum_valid: true,
+            ..Arrival::default()
+        };
+        let how = How {
+            arrival,
+            looped: true,
+            group: false,
+        };
+        self.handle_ip(now, link, packet.get(HEADROOM..).unwrap_or_default(), how);
+    }
+
+    /// A packet of our own making: out, to ourselves, or into the queue of a neighbour that is being asked for.
+    fn send_packet(&mut self, now: Instant, path: Path, mut octets: Vec<u8>) -> Option<Next> {
+        if path.local {
+            if self.looped.len() < MAX_LOOPED {
+                self.looped.push_back((path.link, octets));
+            } else {
+                self.counters.dropped_out += 1;
+            }
+            return None;
+        }
+        let hop = self.hop(now, &path);
+        if hop == Hop::Wait {
+            if !self.neighbours.queue(path.link, path.next_hop, octets) {
+                self.counters.dropped_out += 1;
+            }
+            return None;
+        }
+        let start = hop.write(path.next_hop.is_ipv6(), &mut octets);
+        self.frame = octets;
+        Some(Next::Frame(path.link, start))
+    }
+
+    fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
+        let ttl = self.config.ttl;
+        let entry = self.listeners.get_mut(id)?;
+        let mut cx = context(now, &mut self.observer);
+        let Some((endpoints, transmit)) = entry.listener.poll_transmit(&mut cx) else {
+            self.listeners.done(id);
+            return None;
+        };
+        let path = self.path_to(&endpoints);
+        let packet = Outgoing::new(endpoints, &transmit, ttl).packet();
+        let Some((path, packet)) = path.zip(packet) else {
+            self.counters.dropped_out += 1;
+            return None;
+        };
+        self.send_packet(now, path, packet)
+    }
+
+    fn path_to(&self, endpoints: &Endpoints) -> Option<Path> {
+        self.routes
+            .find(endpoints.remote.ip(), route::scope(&endpoints.remote))
+    }
+
+    /// A connection's turn: one packet, then it goes to the back of the queue; or it has nothing more.
+    fn connection_turn(&mut self, now: Instant, id: ConnId) -> Option<Next> {
+        self.refresh_path(id);
+        let budget = self.budget(now, id);
+        let slot = self.table.get_mut(id)?;
+        let path = slot.path;
+        let Some(plan) = slot.body.plan(now, budget.max_text) else {
+            self.settle(now, id);
+            self.free_when_spent(id);
+            return None;
+        };
+        if path.local || budget.may_exceed {
+            self.build_packets(now, id, plan);
+            self.table.mark_ready(id);
+            return None;
+        }
+        let hop = self.hop(now, &path);
+        if hop == Hop::Wait {
+            if !self.neighbours.wait(path.link, path.next_hop, id) {
+                self.host_unreachable(now, id);
+            } else if let Some(slot) = self.table.get_mut(id) {
+                slot.held = true;
+            }
+            return None;
+        }
+        self.table.mark_ready(id);
+        Some(Next::Segment(id, plan, hop))
+    }
+
+    /// The way may have changed since the last packet.
+    fn refresh_path(&mut self, id: ConnId) {
+        let Some(slot) = self
+            .table
+            .get(id)
+            .filter(|slot| slot.path.epoch != self.routes.epoch)
+        else {
+            return;
+        };
+        let path = self.path_to(slot.body.endpoints());
+        if let (Some(path), Some(slot)) = (path, self.table.get_mut(id)) {
+            // What routers said about the way still holds where the way is the same.
+            let same = path.link == slot.path.link && path.next_hop == slot.path.next_hop;
+            let mtu = if same {
+                path.mtu.min(slot.path.mtu)
+            } else {
+                path.mtu
+            };
+            slot.path = Path { mtu, ..path };
+        }
+    }
+
+    /// How much text the next packet of `id` may hold.
+    pub(super) fn budget(&self, now: Instant, id: ConnId) -> Budget {
+        let none = Budget {
+            max_text: 0,
+            may_exceed: false,
+        };
+        let Some(slot) = self.table.get(id) else {
+            return none;
+        };
+        let gso_max = match self.routes.link(slot.path.link) {
+            Some(link) if !slot.path.local => link.gso_max,
+            _ => 0,
+        };
+        if gso_max > 0 {
+            // The plan itself rounds down to whole segments.
+            let headers = if slot.path.next_hop.is_ipv6() {
+                40 + 60
+            } else {
+                20 + 60
+            };
+            return Budget {
+                max_text: gso_max - headers,
+                may_exceed: false,
+            };
+        }
+        let Body::Connection(connection) = &slot.body else {
+            return none;
+        };
+        let info = connection.info(now);
+        // SACK blocks take their part of a segment: then one that fills it may be one too many for IP.
+        Budget {
+            max_text: info.snd_mss,
+            may_exceed: info.rcv_ooo > 0,
+        }
+    }
+
+    /// Builds and borrows one packet of a connection.
+    fn build(&mut self, now: Instant, id: ConnId, plan: Plan, hop: Hop) -> Option<Transmit<'_>> {
+        let slot = self.table.get_mut(id)?;
+        let link = self.routes.link(slot.path.link)?;
+        let endpoints = *slot.body.endpoints();
+        let Slot {
+            body,
+            ttl,
+            sent_up_to,
+            ..
+        } = slot;
+        let transmit = body.build(&mut context(now, &mut self.observer), plan);
+        note_sent(sent_up_to, &transmit);
+        // Who cuts segments sums them too.
+        let partial = link.checksum_offload || transmit.segment_size.is_some();
+        let outgoing = Outgoing {
+            partial,
+            ..Outgoing::new(endpoints, &transmit, *ttl)
+        };
+        let (tcp, end) = outgoing.write(&mut self.scratch)?;
+        let start = hop.write(endpoints.remote.is_ipv6(), &mut self.scratch);
+        let checksum = PartialChecksum {
+            start: u16::try_from(tcp - start).ok()?,
+            offset: CHECKSUM_AT,
+        };
+        Some(Transmit {
+            link: link.id,
+            headers: self.scratch.get(start..end)?,
+            payload: transmit.text,
+            checksum: partial.then_some(checksum),
+            segment_size: transmit.segment_size,
+        })
+    }
+
+    /// Builds what `plan` says as packets of their own, cut to segments: to ourselves, and in the rare case where a
+    /// plan is longer than a segment on a link that does not cut.
+    fn build_packets(&mut self, now: Instant, id: ConnId, plan: Plan) {
+        let Some(slot) = self.table.get_mut(id) else {
+            return;
+        };
+        let path = slot.path;
+        let endpoints = *slot.body.endpoints();
+        let Slot {
+            body,
+            ttl,
+            sent_up_to,
+            ..
+        } = slot;
+        let transmit = body.build(&mut context(now, &mut self.observer), plan);
+        note_sent(sent_up_to, &transmit);
+        let packets: Vec<_> = cut(endpoints, &transmit, *ttl).collect();
+        for packet in packets {
+            if path.local {
+                self.looped.push_back((path.link, packet));
+            } else {
+                self.reply(path, packet);
+            }
+        }
+    }
+}
+
+/// Remembers how far the connection has sent.
+fn note_sent(sent_up_to: &mut Option<SeqNum>, transmit: &woshou_tcp::Transmit<'_>) {
+    let flags = transmit.header.flags;
+    if flags.rst() {
+        return;
+    }
+    let text = u32::try_from(transmit.text_len()).unwrap_or(u32::MAX);
+    let end = transmit.header.seq + text + u32::from(flags.syn()) + u32::from(flags.fin());
+    *sent_up_to = Some(sent_up_to.map_or(end, |before| before.later(end)));
+}
+
+/// The packets that a device would cut `transmit` into.
+fn cut<'a>(
+    endpoints: Endpoints,
+    transmit: &'a woshou_tcp::Transmit<'a>,
+    ttl: u8,
+) -> impl Iterator<Item = Vec<u8>> + 'a {
+    let len = transmit.text_len();
+    let step = transmit.segment_size.map_or(len, usize::from).max(1);
+    let starts = (0..len.max(1)).step_by(step);
+    starts.filter_map(move |start| {
+        let end = (start + step).min(len);
+        let [first, second] = transmit.text;
+        let split = first.len();
+        let text = [
+            first.get(start.min(split)..end.min(split))?,
+            second.get(start.saturating_sub(split)..end.saturating_sub(split))?,
+        ];
+        let mut outgoing = Outgoing {
+            text,
+            ..Outgoing::new(endpoints, transmit, ttl)
+        };
+        outgoing.header.seq += u32::try_from(start).ok()?;
+        if end < len {
+            outgoing.header.flags = outgoing.header.flags.without(Flags::PSH | Flags::FIN);
+        }
+        outgoing.packet()
+    })
+}

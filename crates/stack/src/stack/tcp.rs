@@ -1,0 +1,254 @@
+//! A TCP segment arrives: the four-tuple's owner, a listener, or nobody.
+
+use woshou_tcp::connection::Opened;
+use woshou_tcp::event::{Reason, TraceEvent};
+use woshou_tcp::time_wait::TimeWaitAction;
+use woshou_tcp::{Connection, Ecn, Endpoints, Header, Instant, Refusal, Segment, SeqNum, Wake};
+
+use alloc::boxed::Box;
+
+use super::{Stack, context};
+use crate::config::LinkId;
+use crate::demux::Owner;
+use crate::ip::Datagram;
+use crate::ip::route::socket_address;
+use crate::listeners::ListenerId;
+use crate::reset;
+use crate::segment::{self, Arrival, Outgoing};
+use crate::table::{Body, ConnId, Holder};
+
+/// A segment and where it belongs.
+#[derive(Clone, Copy)]
+struct Incoming<'a> {
+    link: LinkId,
+    endpoints: Endpoints,
+    segment: Segment<'a>,
+}
+
+impl Stack {
+    pub(super) fn handle_tcp(
+        &mut self,
+        now: Instant,
+        link: LinkId,
+        datagram: &Datagram<'_>,
+        arrival: &Arrival<'_>,
+    ) {
+        let Some((source_port, destination_port, segment)) = segment::parse(datagram, arrival)
+        else {
+            self.counters.bad_checksum += 1;
+            return;
+        };
+        let endpoints = Endpoints {
+            local: socket_address(datagram.destination, destination_port, link),
+            remote: socket_address(datagram.source, source_port, link),
+        };
+        let incoming = Incoming {
+            link,
+            endpoints,
+            segment,
+        };
+        match self.demux.owner(&endpoints) {
+            Some(Owner::Connection(index)) => self.to_connection(now, index, &incoming),
+            Some(Owner::TimeWait(index)) => self.to_time_wait(now, index, &incoming),
+            None => self.to_listener(now, &incoming, None),
+        }
+    }
+
+    fn to_connection(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
+        let Some(id) = self.table.id(index) else {
+            return;
+        };
+        let Some(slot) = self.table.get_mut(id) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        let mut wake = Wake::NONE;
+        let result = match &mut slot.body {
+            Body::Connection(connection) => connection.handle_segment(&mut cx, &incoming.segment),
+            Body::Opening(opening) => match opening.handle_segment(&mut cx, &incoming.segment) {
+                Ok(Opened::Connection(mut connection)) => {
+                    wake = opening.poll_event();
+                    if let Some(nodelay) = slot.nodelay {
+                        connection.set_nodelay(nodelay);
+                    }
+                    slot.body = Body::Connection(connection);
+                    Ok(())
+                }
+                Ok(_) => Ok(()),
+                Err(refusal) => Err(refusal),
+            },
+        };
+        self.count_refusal(result);
+        self.table.wake(id, wake);
+        self.settle_and_queue(now, id);
+    }
+
+    fn count_refusal(&mut self, result: Result<(), Refusal>) {
+        if result.is_err_and(|refusal| refusal != Refusal::ValidReset) {
+            self.counters.refused += 1;
+        }
+    }
+
+    fn to_time_wait(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
+        let Some(entry) = self.time_waits.get_mut(index) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        let ttl = entry.ttl;
+        let action =
+            entry
+                .time_wait
+                .handle_segment(&mut cx, &incoming.endpoints, &incoming.segment);
+        self.time_waits.rearm(index);
+        match action {
+            TimeWaitAction::Ignore => {}
+            TimeWaitAction::Acknowledge(header) => {
+                if self.errors.take(now) {
+                    self.send_header(incoming, header, ttl);
+                }
+            }
+            TimeWaitAction::Delete => {
+                self.forget_time_wait(now, index);
+                self.to_listener(now, incoming, None);
+            }
+            TimeWaitAction::Reopen(after) => {
+                self.forget_time_wait(now, index);
+                self.to_listener(now, incoming, Some(after));
+            }
+        }
+    }
+
+    /// Nobody has the four-tuple: a half-open connection, a listener, or nobody at all. An initial sequence number of
+    /// ours has to lie `after` those of the connection before, where there was one.
+    fn to_listener(&mut self, now: Instant, incoming: &Incoming<'_>, after: Option<SeqNum>) {
+        let endpoints = &incoming.endpoints;
+        let candidates = self.listeners.candidates(endpoints.local);
+        let half_open = |id: &ListenerId| {
+            self.listeners
+                .get(*id)
+                .is_some_and(|entry| entry.listener.is_half_open(endpoints))
+        };
+        if let Some(id) = candidates.iter().flatten().copied().find(half_open) {
+            self.to_half_open(now, id, incoming);
+        } else if let Some(id) = candidates.into_iter().flatten().next() {
+            self.to_listening(now, id, incoming, after);
+        } else {
+            let mut cx = context(now, &mut self.observer);
+            cx.trace(endpoints, || TraceEvent::Received {
+                header: incoming.segment.header,
+                len: u32::try_from(incoming.segment.text.octets.len()).unwrap_or(u32::MAX),
+            });
+            self.send_reset(now, incoming);
+        }
+    }
+
+    fn to_listening(
+        &mut self,
+        now: Instant,
+        id: ListenerId,
+        incoming: &Incoming<'_>,
+        after: Option<SeqNum>,
+    ) {
+        let Some(path) = self.way_back(incoming.endpoints.remote.ip(), incoming.link) else {
+            return;
+        };
+        let mut setup = self.setup(now, incoming.endpoints, &path);
+        if let Some(after) = after
+            && !setup.iss.after(after)
+        {
+            setup.iss = after + 1;
+        }
+        let Some(entry) = self.listeners.get_mut(id) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        let result = entry
+            .listener
+            .handle_syn(&mut cx, &setup, &incoming.segment);
+        self.listeners.settle(id);
+        self.count_refusal(result);
+        if result == Err(Refusal::AckToListener) {
+            self.send_reset(now, incoming);
+        }
+    }
+
+    fn to_half_open(&mut self, now: Instant, id: ListenerId, incoming: &Incoming<'_>) {
+        let Some(entry) = self.listeners.get_mut(id) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        let result = entry
+            .listener
+            .handle_segment(&mut cx, &incoming.endpoints, &incoming.segment);
+        self.listeners.settle(id);
+        match result {
+            Ok(Some(connection)) => self.establish(now, id, connection, incoming),
+            Ok(None) => {}
+            Err(refusal) => self.count_refusal(Err(refusal)),
+        }
+    }
+
+    /// A handshake is over: the connection waits in its listener's accept queue.
+    fn establish(
+        &mut self,
+        now: Instant,
+        listener: ListenerId,
+        connection: Box<Connection>,
+        incoming: &Incoming<'_>,
+    ) {
+        let Some(path) = self.way_back(incoming.endpoints.remote.ip(), incoming.link) else {
+            return;
+        };
+        let body = Body::Connection(connection);
+        let id = self
+            .table
+            .insert(body, path, self.config.ttl, Holder::Queue(listener));
+        self.demux
+            .insert(&incoming.endpoints, Owner::Connection(id.index));
+        self.settle_and_queue(now, id);
+        self.listeners.enqueue(listener, id);
+    }
+
+    fn send_reset(&mut self, now: Instant, incoming: &Incoming<'_>) {
+        let Some(header) = reset::answer(&incoming.segment) else {
+            return;
+        };
+        if !self.errors.take(now) {
+            return;
+        }
+        self.counters.resets_sent += 1;
+        context(now, &mut self.observer).trace(&incoming.endpoints, || TraceEvent::Sent {
+            header,
+            len: 0,
+            segment_size: None,
+            reason: Reason::NoConnection,
+        });
+        self.send_header(incoming, header, self.config.ttl);
+    }
+
+    /// Answers `incoming` with a bare header.
+    fn send_header(&mut self, incoming: &Incoming<'_>, header: Header, ttl: u8) {
+        let endpoints = incoming.endpoints;
+        let text: [&[u8]; 2] = [&[], &[]];
+        let outgoing = Outgoing {
+            endpoints,
+            header,
+            text,
+            ecn: Ecn::NotEct,
+            ttl,
+            partial: false,
+        };
+        let path = self.way_back(endpoints.remote.ip(), incoming.link);
+        match path.zip(outgoing.packet()) {
+            Some((path, packet)) => self.reply(path, packet),
+            None => self.counters.dropped_out += 1,
+        }
+    }
+
+    /// Removes a slot that is over, with nobody to ask for it and nothing owed.
+    pub(super) fn free_when_spent(&mut self, id: ConnId) {
+        if self.table.get(id).is_some_and(Self::is_spent) {
+            self.table.remove(id);
+        }
+    }
+}

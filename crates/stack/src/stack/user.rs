@@ -1,0 +1,309 @@
+//! The user's calls: they never block and never send.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+
+use bytes::Bytes;
+use woshou_tcp::{Endpoints, Instant, Listener, Opening, ReadError, Wake, WriteError};
+
+use super::{Stack, context};
+use crate::demux::Owner;
+use crate::error::{ConnectError, ListenError};
+use crate::ip::route::{Path, is_peer_address, scope, socket_address};
+use crate::listeners::ListenerId;
+use crate::table::{Body, ConnId, Holder, Place, Slot};
+
+impl Stack {
+    /// Opens a connection: the SYN is owed at once.
+    ///
+    /// `from`: local address and port; `None`, an unspecified address or port 0 lets the stack choose (route;
+    /// RFC 6056). A link-local IPv6 address names its link by its scope, the link's number plus one; without, the
+    /// first link with a route takes it.
+    ///
+    /// # Errors
+    /// One [`ConnectError`] per cause; what the network answers later is in [`Self::ended`].
+    //= rfc9293 MUST-46
+    pub fn connect(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        from: Option<SocketAddr>,
+    ) -> Result<ConnId, ConnectError> {
+        let ip = to.ip().to_canonical();
+        if to.port() == 0 || !is_peer_address(ip) {
+            return Err(ConnectError::InvalidAddress(to));
+        }
+        let path = self
+            .routes
+            .find(ip, scope(&to))
+            .ok_or(ConnectError::NoRoute(ip))?;
+        if self
+            .routes
+            .link(path.link)
+            .is_some_and(|link| link.is_broadcast(ip))
+            && !path.local
+        {
+            return Err(ConnectError::InvalidAddress(to));
+        }
+        let remote = socket_address(ip, to.port(), path.link);
+        let local = self.choose_local(remote, from, &path)?;
+        let endpoints = Endpoints { local, remote };
+        let setup = self.setup(now, endpoints, &path);
+        let config = Arc::clone(&self.tcp);
+        let opening = Opening::new(&mut context(now, &mut self.observer), setup, config);
+        let body = Body::Opening(Box::new(opening));
+        let id = self.table.insert(body, path, self.config.ttl, Holder::User);
+        self.demux.insert(&endpoints, Owner::Connection(id.index));
+        self.settle_and_queue(now, id);
+        Ok(id)
+    }
+
+    fn choose_local(
+        &mut self,
+        remote: SocketAddr,
+        from: Option<SocketAddr>,
+        path: &Path,
+    ) -> Result<SocketAddr, ConnectError> {
+        let wanted = from.filter(|from| !from.ip().is_unspecified());
+        let ip = match wanted {
+            Some(from) => {
+                let ip = from.ip().to_canonical();
+                if ip.is_ipv4() != remote.is_ipv4() || self.routes.owner_of(ip).is_none() {
+                    return Err(ConnectError::NotLocal(from));
+                }
+                ip
+            }
+            None => {
+                let source = self.routes.source(remote.ip(), path);
+                source.ok_or(ConnectError::NoRoute(remote.ip()))?
+            }
+        };
+        let local = |port| socket_address(ip, port, path.link);
+        let Self {
+            ports,
+            demux,
+            listeners,
+            ..
+        } = self;
+        let is_free = |port| {
+            let local = local(port);
+            demux.owner(&Endpoints { local, remote }).is_none() && local != remote
+        };
+        match from.map_or(0, |from| from.port()) {
+            0 => {
+                // A port that someone listens on would make its listener's connections hard to tell from ours.
+                let is_free = |port| is_free(port) && !listeners.serves(local(port));
+                ports
+                    .choose(ip, Some(remote), is_free)
+                    .map(local)
+                    .ok_or(ConnectError::NoPort)
+            }
+            port if demux
+                .owner(&Endpoints {
+                    local: local(port),
+                    remote,
+                })
+                .is_none() =>
+            {
+                Ok(local(port))
+            }
+            _ => Err(ConnectError::InUse),
+        }
+    }
+
+    /// Listens at `at` with at most `backlog` connections waiting for [`Self::accept`]. An unspecified address
+    /// listens on all of ours (and `[::]` on IPv4 too); port 0 takes a free one, see [`Self::listener_address`].
+    ///
+    /// # Errors
+    /// One [`ListenError`] per cause.
+    pub fn listen(&mut self, at: SocketAddr, backlog: usize) -> Result<ListenerId, ListenError> {
+        let ip = at.ip().to_canonical();
+        if !ip.is_unspecified() && !self.is_local(SocketAddr::new(ip, 0)) {
+            return Err(ListenError::NotLocal(at));
+        }
+        let Self {
+            ports, listeners, ..
+        } = self;
+        let port = match at.port() {
+            0 => {
+                let is_free = |port| !listeners.is_taken(SocketAddr::new(ip, port));
+                ports.choose(ip, None, is_free).ok_or(ListenError::InUse)?
+            }
+            port => port,
+        };
+        let address = SocketAddr::new(ip, port);
+        if listeners.is_taken(address) {
+            return Err(ListenError::InUse);
+        }
+        Ok(listeners.insert(
+            Listener::new(Arc::clone(&self.tcp), backlog, self.listener_key),
+            address,
+        ))
+    }
+
+    /// Where it listens; `None` for ids that name nothing.
+    #[must_use]
+    pub fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
+        self.listeners.get(id).map(|entry| entry.address)
+    }
+
+    /// Takes the connection that has waited longest; `None`: none waits. One that has ended meanwhile is handed
+    /// out too: reading it tells why.
+    pub fn accept(&mut self, id: ListenerId) -> Option<ConnId> {
+        loop {
+            let entry = self.listeners.get_mut(id)?;
+            let connection = entry.queue.pop_front()?;
+            entry.listener.accepted();
+            if let Some(slot) = self.table.get_mut(connection) {
+                slot.holder = Holder::User;
+                self.table.wake(connection, Wake::NONE);
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Closes a listener: half-open connections go, those in the accept queue are reset.
+    pub fn close_listener(&mut self, now: Instant, id: ListenerId) {
+        let Some(mut entry) = self.listeners.remove(id) else {
+            return;
+        };
+        entry.listener.close(&mut context(now, &mut self.observer));
+        for connection in entry.queue {
+            if let Some(slot) = self.table.get_mut(connection) {
+                slot.holder = Holder::Nobody;
+                slot.body.abort(&mut context(now, &mut self.observer));
+                self.settle_and_queue(now, connection);
+            }
+        }
+    }
+
+    /// SEND: takes as many of `octets` as there is room for.
+    ///
+    /// # Errors
+    /// As [`woshou_tcp::Connection::write`]; while still opening [`WriteError::Full`]; for ids that name nothing
+    /// [`WriteError::Finished`].
+    pub fn write(&mut self, now: Instant, id: ConnId, octets: &[u8]) -> Result<usize, WriteError> {
+        let slot = self.table.of_user_mut(id).ok_or(WriteError::Finished)?;
+        let taken = match &mut slot.body {
+            Body::Opening(opening) => {
+                return Err(opening.ended().map_or(WriteError::Full, WriteError::Ended));
+            }
+            Body::Connection(connection) => {
+                connection.write(&mut context(now, &mut self.observer), octets)?
+            }
+        };
+        self.settle_and_queue(now, id);
+        Ok(taken)
+    }
+
+    /// RECEIVE: `Ok(0)` is the end of the peer's text (unless `into` is empty).
+    ///
+    /// # Errors
+    /// As [`woshou_tcp::Connection::read`]; [`ReadError::Empty`] while still opening, and for ids that name nothing.
+    pub fn read(&mut self, now: Instant, id: ConnId, into: &mut [u8]) -> Result<usize, ReadError> {
+        let read = match &mut self.table.of_user_mut(id).ok_or(ReadError::Empty)?.body {
+            Body::Opening(opening) => {
+                return Err(opening.ended().map_or(ReadError::Empty, ReadError::Ended));
+            }
+            Body::Connection(connection) => connection.read(into)?,
+        };
+        self.settle_and_queue(now, id);
+        Ok(read)
+    }
+
+    /// RECEIVE without a copy: at most `max` octets; empty at the end of the peer's text.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_chunk(&mut self, now: Instant, id: ConnId, max: usize) -> Result<Bytes, ReadError> {
+        let chunk = match &mut self.table.of_user_mut(id).ok_or(ReadError::Empty)?.body {
+            Body::Opening(opening) => {
+                return Err(opening.ended().map_or(ReadError::Empty, ReadError::Ended));
+            }
+            Body::Connection(connection) => connection.read_chunk(max)?,
+        };
+        self.settle_and_queue(now, id);
+        Ok(chunk)
+    }
+
+    /// As [`Self::read`], leaving the text where it is.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn peek(&self, id: ConnId, into: &mut [u8]) -> Result<usize, ReadError> {
+        match &self.table.of_user(id).ok_or(ReadError::Empty)?.body {
+            Body::Opening(opening) => {
+                Err(opening.ended().map_or(ReadError::Empty, ReadError::Ended))
+            }
+            Body::Connection(connection) => connection.peek(into),
+        }
+    }
+
+    /// CLOSE: no more text from us; reading goes on. While still opening the attempt ends. Idempotent.
+    pub fn shutdown(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        match &mut slot.body {
+            Body::Opening(opening) => opening.abort(&mut cx),
+            Body::Connection(connection) => connection.shutdown(&mut cx),
+        }
+        self.settle_and_queue(now, id);
+    }
+
+    /// ABORT: RST if the state calls for one, and everything is discarded; `id` stays the user's.
+    pub fn abort(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        slot.body.abort(&mut context(now, &mut self.observer));
+        self.settle_and_queue(now, id);
+    }
+
+    /// The user lets go of `id`: as [`woshou_tcp::Connection::close`]; the id names nothing from now on. The
+    /// connection lives on without a user until it has ended.
+    pub fn close(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        let mut cx = context(now, &mut self.observer);
+        match &mut slot.body {
+            Body::Opening(opening) => opening.abort(&mut cx),
+            Body::Connection(connection) => connection.close(&mut cx),
+        }
+        slot.holder = Holder::Nobody;
+        self.settle_and_queue(now, id);
+    }
+
+    /// Switches Nagle's algorithm off (`true`) or on; while opening, for the connection to come.
+    pub fn set_nodelay(&mut self, now: Instant, id: ConnId, nodelay: bool) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        match &mut slot.body {
+            Body::Opening(_) => slot.nodelay = Some(nodelay),
+            Body::Connection(connection) => connection.set_nodelay(nodelay),
+        }
+        self.settle_and_queue(now, id);
+    }
+
+    /// Sets TTL or hop limit of what is sent from now on; 0 counts as 1.
+    pub fn set_ttl(&mut self, id: ConnId, ttl: u8) {
+        if let Some(slot) = self.table.of_user_mut(id) {
+            slot.ttl = ttl.max(1);
+        }
+    }
+
+    /// TTL or hop limit; `None` for ids that name nothing.
+    #[must_use]
+    pub fn ttl(&self, id: ConnId) -> Option<u8> {
+        self.table.of_user(id).map(|slot| slot.ttl)
+    }
+
+    /// A slot that nobody needs: over, nothing owed, nobody holds its id.
+    pub(super) fn is_spent(slot: &Slot) -> bool {
+        slot.holder == Holder::Nobody && slot.place != Place::Here
+    }
+}
