@@ -202,7 +202,13 @@ impl Peer for Pair {
         })
     }
 
-    fn turn(&mut self, now: Duration, chunk: &[u8], into: &mut [u8]) -> Result<u64> {
+    fn turn(
+        &mut self,
+        now: Duration,
+        chunk: &[u8],
+        into: &mut [u8],
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<u64> {
         let sender = self.client.socket(self.sender);
         while sender.can_send() {
             sender
@@ -217,6 +223,7 @@ impl Peer for Pair {
             let octets = receiver
                 .recv_slice(into)
                 .map_err(|error| anyhow!("smoltcp receive: {error}"))?;
+            seen(&into[..octets]);
             read += octets as u64;
         }
         Ok(read)

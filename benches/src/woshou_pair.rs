@@ -156,7 +156,13 @@ impl Peer for Pair {
         })
     }
 
-    fn turn(&mut self, now: Duration, chunk: &[u8], into: &mut [u8]) -> Result<u64> {
+    fn turn(
+        &mut self,
+        now: Duration,
+        chunk: &[u8],
+        into: &mut [u8],
+        mut seen: impl FnMut(&[u8]),
+    ) -> Result<u64> {
         let now = instant(now);
         loop {
             match self.wire.client.stack.write(now, self.sender, chunk) {
@@ -170,7 +176,10 @@ impl Peer for Pair {
         let mut read = 0;
         loop {
             match self.wire.server.stack.read(now, self.receiver, into) {
-                Ok(octets) => read += octets as u64,
+                Ok(octets) => {
+                    seen(&into[..octets]);
+                    read += octets as u64;
+                }
                 Err(ReadError::Empty) => break,
                 Err(error) => return Err(error.into()),
             }
