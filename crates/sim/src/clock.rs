@@ -84,6 +84,17 @@ impl<T> Agenda<T> {
         Some(entry.what)
     }
 
+    /// Throws away what comes next, as long as it is `stale`.
+    pub fn discard(&mut self, stale: impl Fn(Instant, &T) -> bool) {
+        while self
+            .heap
+            .peek()
+            .is_some_and(|Reverse(entry)| stale(entry.at, &entry.what))
+        {
+            self.heap.pop();
+        }
+    }
+
     /// Sets the clock forward to `to`, but never past the next happening, and never back.
     pub fn advance(&mut self, to: Instant) {
         let to = self.next_at().map_or(to, |next| to.min(next));
@@ -106,6 +117,20 @@ mod tests {
             order.push((agenda.now().as_millis(), what));
         }
         assert_eq!(order, [(3, 'a'), (3, 'b'), (5, 'c'), (5, 'd'), (9, 'e')]);
+    }
+
+    #[test]
+    fn what_is_discarded_never_happens() {
+        let mut agenda = Agenda::default();
+        for (at, what) in [(1, 'a'), (2, 'b'), (3, 'c'), (4, 'a')] {
+            agenda.push(Instant::from_millis(at), what);
+        }
+        agenda.discard(|at, &what| what == 'a' || at == Instant::from_millis(2));
+        assert_eq!(agenda.now(), Instant::ZERO);
+        assert_eq!(
+            [agenda.pop(), agenda.pop(), agenda.pop()],
+            [Some('c'), Some('a'), None]
+        );
     }
 
     #[test]

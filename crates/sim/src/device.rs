@@ -55,7 +55,7 @@ fn cut(headers: &[u8], payload: &[u8], size: usize, at: PartialChecksum) -> Opti
         }
         let pseudo = pseudo_header(ip, segment.len())?;
         segment.get_mut(16..18)?.copy_from_slice(&[0, 0]);
-        let sum = pseudo.add(segment).checksum();
+        let sum = pseudo.with(segment).checksum();
         segment.get_mut(16..18)?.copy_from_slice(&sum.to_be_bytes());
         packets.push(Bytes::from(packet));
     }
@@ -72,7 +72,7 @@ fn set_ip_length(ip: &mut [u8], segment: usize, n: usize) -> Option<()> {
             let id = id.wrapping_add(u16::try_from(n).ok()?);
             ip.get_mut(4..6)?.copy_from_slice(&id.to_be_bytes());
             ip.get_mut(10..12)?.copy_from_slice(&[0, 0]);
-            let sum = checksum::Sum::ZERO.add(ip).checksum();
+            let sum = checksum::Sum::ZERO.with(ip).checksum();
             ip.get_mut(10..12)?.copy_from_slice(&sum.to_be_bytes());
         }
         6 => {
@@ -168,11 +168,11 @@ mod tests {
                 assert!(
                     pseudo_header(ip, segment.len())
                         .unwrap()
-                        .add(segment)
+                        .with(segment)
                         .is_valid()
                 );
                 let length = usize::from(u16::from_be_bytes(if version == 4 {
-                    assert!(checksum::Sum::ZERO.add(ip).is_valid());
+                    assert!(checksum::Sum::ZERO.with(ip).is_valid());
                     assert_eq!(usize::from(ip[5]), 9 + n, "identification");
                     [ip[2], ip[3]]
                 } else {
@@ -215,7 +215,7 @@ mod tests {
         let [packet] = &packets(&transmit)[..] else {
             panic!("one packet")
         };
-        assert!(pseudo.add(&packet[20..]).is_valid());
+        assert!(pseudo.with(&packet[20..]).is_valid());
         assert!(packet.ends_with(b"hello"));
         let untouched = packets(&Transmit {
             checksum: None,

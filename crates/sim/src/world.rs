@@ -263,6 +263,7 @@ impl<'w> World<'w> {
         let now = self.now();
         let result = user(&mut self.node_mut(host).stack, now);
         self.settle(host);
+        self.forget_stale_timers();
         result
     }
 
@@ -290,6 +291,7 @@ impl<'w> World<'w> {
             Happening::AppStart(app) => self.with_app(app, |app, cx| app.start(cx)),
             Happening::AppTime(app) => self.with_app(app, |app, cx| app.on_time(cx)),
         }
+        self.forget_stale_timers();
         true
     }
 
@@ -309,6 +311,17 @@ impl<'w> World<'w> {
                 Some(_) => {}
             }
         }
+    }
+
+    /// So that a timer which was stopped or moved does not make time pass.
+    fn forget_stale_timers(&mut self) {
+        let Self { agenda, nodes, .. } = self;
+        agenda.discard(|at, happening| match happening {
+            Happening::StackTimer(host) => nodes
+                .get(host.0 as usize)
+                .is_none_or(|node| node.timer_at != Some(at)),
+            _ => false,
+        });
     }
 
     /// Whether somebody is in a loop.

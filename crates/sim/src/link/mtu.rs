@@ -2,19 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use woshou_wire::checksum::{self, Sum};
+use woshou_wire::icmpv4::{self, Icmpv4Message};
+use woshou_wire::icmpv6::{self, Icmpv6Message};
 use woshou_wire::ip_protocol::{ICMPV4, ICMPV6};
+use woshou_wire::ipv4::{self, Ipv4Header};
+use woshou_wire::ipv6::{self, Ipv6Header};
 
 use crate::device::addresses;
 
-/// Octets of IPv4's and IPv6's header, without options and extensions.
-const HEADER_V4: usize = 20;
-const HEADER_V6: usize = 40;
-/// Octets of an ICMP message before the packet it quotes.
-const ICMP: usize = 8;
-/// The largest ICMPv4 error (RFC 1812 section 4.3.2.3) and ICMPv6 error (RFC 4443 section 3.2), octets.
+/// The largest ICMPv4 error (RFC 1812 section 4.3.2.3), octets. ICMPv6's is IPv6's least MTU (RFC 4443 section 3.2).
 const MOST_V4: usize = 576;
-const MOST_V6: usize = 1280;
 /// In octet 6 of IPv4's header: don't fragment.
 const DF: u8 = 0x40;
 
@@ -76,56 +73,74 @@ impl Mtu {
         match sender {
             IpAddr::V4(sender) => {
                 let quotable = dropped.get(6)? & DF != 0 && *dropped.get(9)? != ICMPV4;
-                quotable.then(|| self.report_v4(router.v4, sender, dropped))
+                if quotable {
+                    self.report_v4(router.v4, sender, dropped)
+                } else {
+                    None
+                }
             }
             IpAddr::V6(sender) => {
                 let quotable = *dropped.get(6)? != ICMPV6;
-                quotable.then(|| self.report_v6(router.v6, sender, dropped))
+                if quotable {
+                    self.report_v6(router.v6, sender, dropped)
+                } else {
+                    None
+                }
             }
         }
     }
 
-    fn report_v4(self, router: Ipv4Addr, sender: Ipv4Addr, dropped: &[u8]) -> Vec<u8> {
-        let quote = &dropped[..dropped.len().min(MOST_V4 - HEADER_V4 - ICMP)];
-        let total = (HEADER_V4 + ICMP + quote.len()).to_be_bytes();
-        let mtu = u16::try_from(self.octets).unwrap_or(u16::MAX).to_be_bytes();
-        // Type 3, code 4: destination unreachable, fragmentation needed (RFC 792, RFC 1191 section 4).
-        let mut icmp = vec![3, 4, 0, 0, 0, 0, mtu[0], mtu[1]];
-        icmp.extend(quote);
-        let sum = Sum::ZERO.add(&icmp).checksum().to_be_bytes();
-        icmp[2..4].copy_from_slice(&sum);
-        let [.., high, low] = total;
-        let mut packet = vec![0x45, 0xc0, high, low, 0, 0, DF, 0, 64, ICMPV4, 0, 0];
-        packet.extend(router.octets());
-        packet.extend(sender.octets());
-        let sum = Sum::ZERO.add(&packet).checksum().to_be_bytes();
-        packet[10..12].copy_from_slice(&sum);
-        packet.extend(icmp);
-        packet
+    fn report_v4(self, router: Ipv4Addr, sender: Ipv4Addr, dropped: &[u8]) -> Option<Vec<u8>> {
+        let most = MOST_V4 - ipv4::HEADER_LEN - icmpv4::HEADER_LEN;
+        let message = Icmpv4Message::DestinationUnreachable {
+            code: icmpv4::CODE_FRAGMENTATION_NEEDED,
+            next_hop_mtu: u16::try_from(self.octets).unwrap_or(u16::MAX),
+            packet: &dropped[..dropped.len().min(most)],
+        };
+        let header = Ipv4Header {
+            source: router,
+            destination: sender,
+            protocol: ICMPV4,
+            ttl: 64,
+            tos: 0,
+            id: 0,
+            dont_fragment: true,
+            more_fragments: false,
+            fragment_offset: 0,
+        };
+        let mut packet = vec![0; ipv4::HEADER_LEN + message.encoded_len()];
+        header.write(message.encoded_len(), &mut packet).ok()?;
+        message.write(packet.get_mut(ipv4::HEADER_LEN..)?).ok()?;
+        Some(packet)
     }
 
-    fn report_v6(self, router: Ipv6Addr, sender: Ipv6Addr, dropped: &[u8]) -> Vec<u8> {
-        let quote = &dropped[..dropped.len().min(MOST_V6 - HEADER_V6 - ICMP)];
-        let length = u32::try_from(ICMP + quote.len()).unwrap_or(u32::MAX);
-        // Type 2: packet too big (RFC 4443 section 3.2).
-        let mut icmp = vec![2, 0, 0, 0];
-        icmp.extend(u32::try_from(self.octets).unwrap_or(u32::MAX).to_be_bytes());
-        icmp.extend(quote);
-        let pseudo = checksum::pseudo_header(router.into(), sender.into(), ICMPV6, length);
-        let sum = pseudo.add(&icmp).checksum().to_be_bytes();
-        icmp[2..4].copy_from_slice(&sum);
-        let [.., high, low] = length.to_be_bytes();
-        let mut packet = vec![0x60, 0, 0, 0, high, low, ICMPV6, 64];
-        packet.extend(router.octets());
-        packet.extend(sender.octets());
-        packet.extend(icmp);
-        packet
+    fn report_v6(self, router: Ipv6Addr, sender: Ipv6Addr, dropped: &[u8]) -> Option<Vec<u8>> {
+        let most = icmpv6::MIN_MTU - ipv6::HEADER_LEN - icmpv6::HEADER_LEN;
+        let message = Icmpv6Message::PacketTooBig {
+            mtu: u32::try_from(self.octets).unwrap_or(u32::MAX),
+            packet: &dropped[..dropped.len().min(most)],
+        };
+        let header = Ipv6Header {
+            source: router,
+            destination: sender,
+            next_header: ICMPV6,
+            hop_limit: 64,
+            traffic_class: 0,
+            flow_label: 0,
+        };
+        let mut packet = vec![0; ipv6::HEADER_LEN + message.encoded_len()];
+        header.write(message.encoded_len(), &mut packet).ok()?;
+        message
+            .write(router, sender, packet.get_mut(ipv6::HEADER_LEN..)?)
+            .ok()?;
+        Some(packet)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use woshou_wire::checksum::{self, Sum};
 
     fn packet_v4(size: usize, df: bool, protocol: u8) -> Vec<u8> {
         let mut packet = vec![0; size];
@@ -141,8 +156,8 @@ mod tests {
         let dropped = packet_v4(1500, true, 6);
         let report = Mtu::reported(1400).report(&dropped).unwrap();
         assert_eq!(report.len(), 576);
-        assert!(Sum::ZERO.add(&report[..20]).is_valid());
-        assert!(Sum::ZERO.add(&report[20..]).is_valid());
+        assert!(Sum::ZERO.with(&report[..20]).is_valid());
+        assert!(Sum::ZERO.with(&report[20..]).is_valid());
         assert_eq!(report[2..4], 576_u16.to_be_bytes());
         assert_eq!(report[12..20], [198, 18, 0, 1, 10, 0, 0, 1]);
         assert_eq!(report[20..22], [3, 4]);
@@ -161,7 +176,7 @@ mod tests {
         let (router, sender) = addresses(&report).unwrap();
         assert_eq!(sender, IpAddr::from(Ipv6Addr::LOCALHOST));
         let pseudo = checksum::pseudo_header(router, sender, ICMPV6, 1240);
-        assert!(pseudo.add(&report[40..]).is_valid());
+        assert!(pseudo.with(&report[40..]).is_valid());
         assert_eq!(report[4..6], 1240_u16.to_be_bytes());
         assert_eq!(report[40..42], [2, 0]);
         assert_eq!(report[44..48], 1300_u32.to_be_bytes());
