@@ -128,3 +128,65 @@ impl ArpPacket {
         put(raw.as_bytes(), into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: [u8; 30] = [
+        0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 1, 192, 0, 2, 1, 0, 0, 0, 0, 0, 0, 192, 0, 2, 2, 0,
+        0,
+    ];
+
+    #[test]
+    fn octet_by_octet() {
+        let packet = ArpPacket {
+            operation: Operation::Request,
+            sender_mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            sender_ip: Ipv4Addr::new(192, 0, 2, 1),
+            target_mac: MacAddr::default(),
+            target_ip: Ipv4Addr::new(192, 0, 2, 2),
+        };
+        assert_eq!(ArpPacket::parse(&REQUEST), Ok(packet));
+        let mut into = [0; LEN];
+        assert_eq!(packet.write(&mut into), Ok(LEN));
+        assert_eq!(into, REQUEST[..LEN]);
+        let short = packet.write(&mut into[1..]);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: LEN }));
+    }
+
+    #[test]
+    fn one_octet_differs() {
+        let cases = [
+            (1, 6, ArpError::NotEthernet { kind: 6, len: 6 }),
+            (4, 8, ArpError::NotEthernet { kind: 1, len: 8 }),
+            (
+                2,
+                0x86,
+                ArpError::NotIpv4 {
+                    kind: 0x8600,
+                    len: 4,
+                },
+            ),
+            (
+                5,
+                16,
+                ArpError::NotIpv4 {
+                    kind: 0x0800,
+                    len: 16,
+                },
+            ),
+            (7, 0, ArpError::UnknownOperation(0)),
+            (7, 3, ArpError::UnknownOperation(3)),
+            (6, 1, ArpError::UnknownOperation(0x0101)),
+        ];
+        for (at, value, expected) in cases {
+            let mut packet = REQUEST;
+            packet[at] = value;
+            assert_eq!(ArpPacket::parse(&packet), Err(expected));
+        }
+        for len in 0..LEN {
+            assert_eq!(ArpPacket::parse(&REQUEST[..len]), Err(ArpError::Truncated));
+        }
+    }
+}

@@ -153,3 +153,104 @@ const fn fold(mut total: u64) -> u16 {
     let folded = total as u16;
     folded
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    /// The example of RFC 1071 section 3.
+    #[test]
+    fn rfc_1071_example() {
+        let sum = Sum::ZERO.with(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+        assert_eq!(sum.partial(), 0xddf2);
+        assert_eq!(sum.checksum(), 0x220d);
+    }
+
+    #[test]
+    fn both_zeroes_are_valid() {
+        for field in [[0x00, 0x00], [0xff, 0xff]] {
+            assert!(
+                Sum::ZERO
+                    .with(&[0xff, 0xfe, 0x00, 0x01])
+                    .with(&field)
+                    .is_valid(),
+                "{field:?}"
+            );
+        }
+        assert!(
+            !Sum::ZERO
+                .with(&[0xff, 0xfe, 0x00, 0x01])
+                .with(&[0, 1])
+                .is_valid()
+        );
+        assert!(
+            !Sum::ZERO.with(&[0; 8]).is_valid(),
+            "nothing but zeroes is not a checksum"
+        );
+    }
+
+    #[test]
+    fn odd_pieces_go_on_in_the_middle_of_a_word() {
+        let whole = Sum::ZERO.with(&[0x12, 0x34, 0x56, 0x78, 0x9a]);
+        let pieces: [&[&[u8]]; 4] = [
+            &[&[0x12], &[0x34, 0x56, 0x78, 0x9a]],
+            &[&[0x12], &[0x34], &[], &[0x56], &[0x78], &[0x9a]],
+            &[&[0x12, 0x34, 0x56], &[0x78, 0x9a]],
+            &[&[], &[0x12, 0x34], &[0x56], &[0x78, 0x9a]],
+        ];
+        assert_eq!(whole.partial(), 0x02ad);
+        for pieces in pieces {
+            let sum = pieces.iter().fold(Sum::ZERO, |sum, piece| sum.with(piece));
+            assert_eq!(sum.partial(), whole.partial(), "{pieces:?}");
+        }
+    }
+
+    #[test]
+    fn pseudo_headers_are_summed_as_they_are_drawn() {
+        let (a, b) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(203, 0, 113, 254));
+        let drawn = [192, 0, 2, 1, 203, 0, 113, 254, 0, 6, 0xff, 0xeb];
+        let sum = pseudo_header(a.into(), b.into(), 6, 0xffeb);
+        assert_eq!(sum.partial(), Sum::ZERO.with(&drawn).partial());
+
+        let (a, b) = (Ipv6Addr::from([0xab; 16]), Ipv6Addr::LOCALHOST);
+        let drawn = Sum::ZERO
+            .with(&a.octets())
+            .with(&b.octets())
+            .with(&[0, 1, 0, 2, 0, 0, 0, 58]);
+        assert_eq!(
+            pseudo_header(a.into(), b.into(), 58, 0x1_0002).partial(),
+            drawn.partial()
+        );
+    }
+
+    #[test]
+    fn complete_stays_inside_of_the_packet() {
+        let cases = [
+            // start, offset, length of the packet, needed
+            (0, 0, 1, Some(2)),
+            (0, 7, 8, Some(9)),
+            (9, 0, 8, Some(11)),
+            (usize::MAX, usize::MAX, 8, Some(usize::MAX)),
+            (0, 6, 8, None),
+            (4, 2, 8, None),
+        ];
+        for (start, offset, len, needed) in cases {
+            let mut packet = [7; 8];
+            let result = complete(&mut packet[..len], start, offset, false);
+            let expected =
+                needed.map_or(Ok(()), |needed| Err(WriteError::BufferTooShort { needed }));
+            assert_eq!(result, expected, "{start} {offset} {len}");
+        }
+    }
+
+    #[test]
+    fn complete_never_sends_udp_without_checksum() {
+        for (zero_means_none, expected) in [(false, [0, 0]), (true, [0xff, 0xff])] {
+            let mut packet = [0x55, 0xff, 0xf0, 0x00, 0x0f];
+            complete(&mut packet, 1, 2, zero_means_none).unwrap();
+            assert_eq!(packet[3..], expected);
+        }
+    }
+}

@@ -123,3 +123,50 @@ impl EthernetHeader {
         put(raw.as_bytes(), into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use std::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn octet_by_octet() {
+        let header = EthernetHeader {
+            destination: MacAddr::BROADCAST,
+            source: MacAddr([2, 0, 0, 0, 0xab, 1]),
+            ether_type: ETHER_TYPE_IPV6,
+        };
+        let mut frame = [9; 15];
+        assert_eq!(header.write(&mut frame), Ok(14));
+        let expected = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0xab, 1, 0x86, 0xdd, 9,
+        ];
+        assert_eq!(frame, expected);
+        assert_eq!(
+            EthernetFrame::parse(&frame),
+            Ok(EthernetFrame {
+                header,
+                payload: &[9]
+            })
+        );
+        assert_eq!(
+            EthernetFrame::parse(&frame[..13]),
+            Err(EthernetError::Truncated)
+        );
+        let short = header.write(&mut frame[..13]);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: 14 }));
+    }
+
+    #[test]
+    fn addresses() {
+        assert_eq!(
+            MacAddr([2, 0, 0, 0, 0xab, 1]).to_string(),
+            "02:00:00:00:ab:01"
+        );
+        assert!(MacAddr::BROADCAST.is_multicast());
+        assert!(MacAddr([0x33, 0x33, 0, 0, 0, 1]).is_multicast());
+        assert!(!MacAddr([2, 1, 1, 1, 1, 1]).is_multicast());
+    }
+}

@@ -228,3 +228,99 @@ impl<'a> Icmpv4Message<'a> {
         Ok(needed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octet_by_octet() {
+        let data: &[u8] = &[1, 2, 3];
+        // type, code, four octets behind the checksum
+        let cases: [(Icmpv4Message<'_>, [u8; 6]); 6] = [
+            (
+                Icmpv4Message::EchoRequest {
+                    identifier: 0x0102,
+                    sequence: 0xfffe,
+                    data,
+                },
+                [8, 0, 1, 2, 0xff, 0xfe],
+            ),
+            (
+                Icmpv4Message::EchoReply {
+                    identifier: 0x0102,
+                    sequence: 0xfffe,
+                    data,
+                },
+                [0, 0, 1, 2, 0xff, 0xfe],
+            ),
+            (
+                Icmpv4Message::DestinationUnreachable {
+                    code: CODE_FRAGMENTATION_NEEDED,
+                    next_hop_mtu: 1400,
+                    packet: data,
+                },
+                [3, 4, 0, 0, 5, 0x78],
+            ),
+            (
+                Icmpv4Message::TimeExceeded {
+                    code: 1,
+                    packet: data,
+                },
+                [11, 1, 0, 0, 0, 0],
+            ),
+            (
+                Icmpv4Message::ParameterProblem {
+                    code: 0,
+                    pointer: 9,
+                    packet: data,
+                },
+                [12, 0, 9, 0, 0, 0],
+            ),
+            (
+                Icmpv4Message::Other {
+                    kind: 4,
+                    code: 5,
+                    rest: [6, 7, 8, 9],
+                    data,
+                },
+                [4, 5, 6, 7, 8, 9],
+            ),
+        ];
+        for (message, [kind, code, a, b, c, d]) in cases {
+            let mut octets = [0xee; 12];
+            assert_eq!(message.write(&mut octets), Ok(11));
+            assert_eq!(octets[..2], [kind, code]);
+            assert_eq!(octets[4..], [a, b, c, d, 1, 2, 3, 0xee]);
+            assert_eq!(Icmpv4Message::parse(&octets[..11]), Ok(message));
+            let short = message.write(&mut octets[..10]);
+            assert_eq!(short, Err(WriteError::BufferTooShort { needed: 11 }));
+        }
+    }
+
+    #[test]
+    fn damage_is_seen() {
+        let message = Icmpv4Message::EchoRequest {
+            identifier: 1,
+            sequence: 2,
+            data: &[3, 4, 5],
+        };
+        let mut octets = [0; 11];
+        message.write(&mut octets).unwrap();
+        for bit in 0..octets.len() * 8 {
+            octets[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(
+                Icmpv4Message::parse(&octets),
+                Err(Icmpv4Error::BadChecksum),
+                "bit {bit}"
+            );
+            octets[bit / 8] ^= 1 << (bit % 8);
+        }
+        for len in 0..HEADER_LEN {
+            assert_eq!(
+                Icmpv4Message::parse(&octets[..len]),
+                Err(Icmpv4Error::Truncated)
+            );
+        }
+    }
+}

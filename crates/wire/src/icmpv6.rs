@@ -482,3 +482,289 @@ fn put_neighbour(
         None => put(&target, into),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const US: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0x12ab, 0xcdef);
+    const PEER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 2);
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn octet_by_octet() {
+        let data: &[u8] = &[1, 2, 3];
+        // type, code, four octets behind the checksum
+        let cases: [(Icmpv6Message<'_>, [u8; 6]); 7] = [
+            (
+                Icmpv6Message::DestinationUnreachable {
+                    code: 4,
+                    packet: data,
+                },
+                [1, 4, 0, 0, 0, 0],
+            ),
+            (
+                Icmpv6Message::PacketTooBig {
+                    mtu: 1400,
+                    packet: data,
+                },
+                [2, 0, 0, 0, 5, 0x78],
+            ),
+            (
+                Icmpv6Message::TimeExceeded {
+                    code: 1,
+                    packet: data,
+                },
+                [3, 1, 0, 0, 0, 0],
+            ),
+            (
+                Icmpv6Message::ParameterProblem {
+                    code: 1,
+                    pointer: 40,
+                    packet: data,
+                },
+                [4, 1, 0, 0, 0, 40],
+            ),
+            (
+                Icmpv6Message::EchoRequest {
+                    identifier: 0x0102,
+                    sequence: 0xfffe,
+                    data,
+                },
+                [128, 0, 1, 2, 0xff, 0xfe],
+            ),
+            (
+                Icmpv6Message::EchoReply {
+                    identifier: 0x0102,
+                    sequence: 0xfffe,
+                    data,
+                },
+                [129, 0, 1, 2, 0xff, 0xfe],
+            ),
+            (
+                Icmpv6Message::Other {
+                    kind: 134,
+                    code: 5,
+                    word: 0x0607_0809,
+                    data,
+                },
+                [134, 5, 6, 7, 8, 9],
+            ),
+        ];
+        for (message, [kind, code, a, b, c, d]) in cases {
+            let mut octets = [0xee; 12];
+            assert_eq!(message.write(PEER, US, &mut octets), Ok(11));
+            assert_eq!(octets[..2], [kind, code]);
+            assert_eq!(octets[4..], [a, b, c, d, 1, 2, 3, 0xee]);
+            assert_eq!(Icmpv6Message::parse(PEER, US, &octets[..11]), Ok(message));
+            let short = message.write(PEER, US, &mut octets[..10]);
+            assert_eq!(short, Err(WriteError::BufferTooShort { needed: 11 }));
+        }
+    }
+
+    #[test]
+    fn damage_is_seen() {
+        let message = Icmpv6Message::EchoRequest {
+            identifier: 1,
+            sequence: 2,
+            data: &[3, 4, 5],
+        };
+        let mut octets = [0; 11];
+        message.write(PEER, US, &mut octets).unwrap();
+        for bit in 0..octets.len() * 8 {
+            octets[bit / 8] ^= 1 << (bit % 8);
+            let parsed = Icmpv6Message::parse(PEER, US, &octets);
+            assert_eq!(parsed, Err(Icmpv6Error::BadChecksum), "bit {bit}");
+            octets[bit / 8] ^= 1 << (bit % 8);
+        }
+        let elsewhere = Icmpv6Message::parse(PEER, solicited_node(US), &octets);
+        assert_eq!(elsewhere, Err(Icmpv6Error::BadChecksum));
+        for len in 0..HEADER_LEN {
+            let parsed = Icmpv6Message::parse(PEER, US, &octets[..len]);
+            assert_eq!(parsed, Err(Icmpv6Error::Truncated));
+        }
+    }
+
+    /// A neighbour message: type, code, flags, target, options.
+    fn parse(
+        from_to: (Ipv6Addr, Ipv6Addr),
+        head: [u8; 3],
+        target: Ipv6Addr,
+        options: &[u8],
+        check: impl FnOnce(Result<Icmpv6Message<'_>, Icmpv6Error>),
+    ) {
+        let [kind, code, flags] = head;
+        let mut octets = [0; 64];
+        octets[..8].copy_from_slice(&[kind, code, 0, 0, flags, 0, 0, 0]);
+        octets[8..24].copy_from_slice(&target.octets());
+        octets[24..24 + options.len()].copy_from_slice(options);
+        let octets = &mut octets[..24 + options.len()];
+        let checksum = pseudo(from_to.0, from_to.1, octets.len())
+            .with(octets)
+            .checksum();
+        octets[2..4].copy_from_slice(&checksum.to_be_bytes());
+        check(Icmpv6Message::parse(from_to.0, from_to.1, octets));
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn solicitations() {
+        const NOBODY: Ipv6Addr = Ipv6Addr::UNSPECIFIED;
+        let group = solicited_node(US);
+        let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        let link = Ok(Some(MAC));
+        let known: &[u8] = &[1, 1, 2, 0, 0, 0, 0, 1];
+        let two: &[u8] = &[
+            14, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 0, 0, 0, 0, 1,
+        ];
+        type Case<'a> = (
+            &'a str,
+            Ipv6Addr,
+            Ipv6Addr,
+            u8,
+            Ipv6Addr,
+            &'a [u8],
+            Result<Option<MacAddr>, Icmpv6Error>,
+        );
+        let cases: [Case<'_>; 13] = [
+            ("usual", PEER, group, 0, US, known, link),
+            ("unknown option in front", PEER, US, 0, US, two, link),
+            ("no option", PEER, US, 0, US, &[], Ok(None)),
+            (
+                "of the other kind",
+                PEER,
+                US,
+                0,
+                US,
+                &[2, 1, 2, 0, 0, 0, 0, 1],
+                Ok(None),
+            ),
+            (
+                "of another link's length",
+                PEER,
+                US,
+                0,
+                US,
+                &two[..16],
+                Ok(None),
+            ),
+            ("is the address free?", NOBODY, group, 0, US, &[], Ok(None)),
+            (
+                "from nobody, to all",
+                NOBODY,
+                all,
+                0,
+                US,
+                &[],
+                Err(Icmpv6Error::FromUnspecified),
+            ),
+            (
+                "from nobody's link",
+                NOBODY,
+                group,
+                0,
+                US,
+                known,
+                Err(Icmpv6Error::FromUnspecified),
+            ),
+            (
+                "code",
+                PEER,
+                US,
+                1,
+                US,
+                known,
+                Err(Icmpv6Error::NeighbourCode(1)),
+            ),
+            (
+                "group",
+                PEER,
+                US,
+                0,
+                group,
+                known,
+                Err(Icmpv6Error::MulticastTarget),
+            ),
+            (
+                "zero length",
+                PEER,
+                US,
+                0,
+                US,
+                &[1, 0, 0, 0, 0, 0, 0, 0],
+                Err(Icmpv6Error::OptionLength),
+            ),
+            (
+                "past the end",
+                PEER,
+                US,
+                0,
+                US,
+                &two[..15],
+                Err(Icmpv6Error::OptionLength),
+            ),
+            (
+                "one octet more",
+                PEER,
+                US,
+                0,
+                US,
+                &[1, 1, 2, 0, 0, 0, 0, 1, 1],
+                Err(Icmpv6Error::OptionLength),
+            ),
+        ];
+        for (name, from, to, code, target, options, expected) in cases {
+            parse((from, to), [135, code, 0], target, options, |parsed| {
+                let expected = expected.map(|source_link| Icmpv6Message::NeighbourSolicitation {
+                    target,
+                    source_link,
+                });
+                assert_eq!(parsed, expected, "{name}");
+            });
+        }
+    }
+
+    #[test]
+    fn advertisements() {
+        let all = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+        for (flags, router, solicited, overrides) in [
+            (0x80, true, false, false),
+            (0x40, false, true, false),
+            (0x3f, false, false, true),
+        ] {
+            let advertisement = Icmpv6Message::NeighbourAdvertisement {
+                router,
+                solicited,
+                overrides,
+                target: PEER,
+                target_link: Some(MAC),
+            };
+            let option = [2, 1, 2, 0, 0, 0, 0, 1];
+            parse((PEER, US), [136, 0, flags], PEER, &option, |parsed| {
+                assert_eq!(parsed, Ok(advertisement), "{flags:#x}");
+            });
+            parse((PEER, all), [136, 0, flags], PEER, &option, |parsed| {
+                let refused = Err(Icmpv6Error::SolicitedMulticast);
+                assert_eq!(
+                    parsed,
+                    if solicited {
+                        refused
+                    } else {
+                        Ok(advertisement)
+                    }
+                );
+            });
+        }
+    }
+
+    #[test]
+    fn groups() {
+        let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xffab, 0xcdef);
+        assert_eq!(solicited_node(US), group);
+        assert_eq!(
+            multicast_mac(group),
+            MacAddr([0x33, 0x33, 0xff, 0xab, 0xcd, 0xef])
+        );
+    }
+}

@@ -205,3 +205,117 @@ impl Ipv4Header {
         put(raw.as_bytes(), into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: Ipv4Header = Ipv4Header {
+        source: Ipv4Addr::new(192, 0, 2, 1),
+        destination: Ipv4Addr::new(198, 51, 100, 2),
+        protocol: 6,
+        ttl: 64,
+        tos: 0xb8 | 2,
+        id: 0xfffe,
+        dont_fragment: true,
+        more_fragments: false,
+        fragment_offset: 0,
+    };
+
+    /// A packet of 28 octets, then two of padding, with one octet set and the checksum of 20 octets put right.
+    fn packet(at: usize, value: u8) -> [u8; 30] {
+        let mut packet = [0xee; 30];
+        HEADER.write(8, &mut packet).unwrap();
+        packet[at] = value;
+        packet[10..12].fill(0);
+        let checksum = Sum::ZERO.with(&packet[..20]).checksum();
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        packet
+    }
+
+    #[test]
+    fn one_octet_differs() {
+        type Case = (&'static str, usize, u8, Result<usize, Ipv4Error>);
+        let cases: [Case; 9] = [
+            ("as it is", 29, 0, Ok(8)),
+            ("padding counted in", 3, 30, Ok(10)),
+            ("no payload", 3, 20, Ok(0)),
+            ("version 5", 0, 0x55, Err(Ipv4Error::BadVersion(5))),
+            ("IHL 4", 0, 0x44, Err(Ipv4Error::BadHeaderLength(4))),
+            ("IHL 0", 0, 0x40, Err(Ipv4Error::BadHeaderLength(0))),
+            ("IHL 15 of 30 octets", 0, 0x4f, Err(Ipv4Error::Truncated)),
+            ("total 19", 3, 19, Err(Ipv4Error::TotalLengthTooSmall(19))),
+            ("total 31", 3, 31, Err(Ipv4Error::TotalLengthPastEnd(31))),
+        ];
+        for (name, at, value, expected) in cases {
+            let packet = packet(at, value);
+            assert_eq!(
+                Ipv4Packet::parse(&packet).map(|p| p.payload.len()),
+                expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_bit_of_the_header_is_covered() {
+        for bit in 0..160 {
+            let mut packet = packet(29, 0);
+            packet[bit / 8] ^= 1 << (bit % 8);
+            assert!(Ipv4Packet::parse(&packet).is_err(), "bit {bit}");
+        }
+        let mut packet = packet(29, 0);
+        packet[11] ^= 1;
+        assert_eq!(Ipv4Packet::parse(&packet), Err(Ipv4Error::BadChecksum));
+        for len in 0..HEADER_LEN {
+            assert_eq!(Ipv4Packet::parse(&packet[..len]), Err(Ipv4Error::Truncated));
+        }
+    }
+
+    //= rfc9293 MUST-50 test
+    #[test]
+    fn options_are_stepped_over() {
+        let mut packet = packet(3, 28);
+        packet[0] = 0x46;
+        packet[20..24].copy_from_slice(&[0x5e, 4, 1, 2]);
+        packet[10..12].fill(0);
+        let checksum = Sum::ZERO.with(&packet[..24]).checksum();
+        packet[10..12].copy_from_slice(&checksum.to_be_bytes());
+        let parsed = Ipv4Packet::parse(&packet).unwrap();
+        assert_eq!(
+            (parsed.options, parsed.payload),
+            (&packet[20..24], &packet[24..28])
+        );
+    }
+
+    #[test]
+    fn a_quote_may_be_cut_and_stale() {
+        let mut packet = packet(3, 200);
+        packet[8] -= 1;
+        let parsed = Ipv4Packet::parse_quoted(&packet[..28]).unwrap();
+        assert_eq!(parsed.payload, [0xee; 8]);
+        assert_eq!(
+            Ipv4Packet::parse_quoted(&packet[..19]),
+            Err(Ipv4Error::Truncated)
+        );
+    }
+
+    #[test]
+    fn what_no_field_can_hold_is_refused() {
+        let mut into = [0; HEADER_LEN];
+        assert_eq!(HEADER.write(65_515, &mut into), Ok(20));
+        for payload_len in [65_516, usize::MAX] {
+            assert_eq!(
+                HEADER.write(payload_len, &mut into),
+                Err(WriteError::TooLong)
+            );
+        }
+        let askew = Ipv4Header {
+            fragment_offset: 12,
+            ..HEADER
+        };
+        assert_eq!(askew.write(8, &mut into), Err(WriteError::FragmentOffset));
+        let short = HEADER.write(8, &mut into[..19]);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: 20 }));
+    }
+}

@@ -417,3 +417,202 @@ fn check_options(mut options: &[u8], mut at: usize) -> Result<(), Ipv6Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TCP: u8 = crate::ip_protocol::TCP;
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn extension_headers() {
+        type Case = (
+            &'static str,
+            u8,
+            &'static [u8],
+            Result<(u8, usize, usize), Ipv6Error>,
+        );
+        // first Next Header; octets; protocol, where it is named, where it begins
+        let cases: &[Case] = &[
+            ("none", TCP, &[1, 2], Ok((TCP, 6, 40))),
+            ("nothing at all", NO_NEXT_HEADER, &[], Ok((59, 6, 40))),
+            (
+                "PadN",
+                HOP_BY_HOP,
+                &[TCP, 0, 1, 4, 0, 0, 0, 0, 9],
+                Ok((TCP, 40, 48)),
+            ),
+            (
+                "Pad1",
+                DESTINATION_OPTIONS,
+                &[TCP, 0, 0, 0, 0, 0, 0, 0],
+                Ok((TCP, 40, 48)),
+            ),
+            (
+                "option to skip",
+                HOP_BY_HOP,
+                &[TCP, 0, 5, 2, 0, 0, 1, 0],
+                Ok((TCP, 40, 48)),
+            ),
+            (
+                "two headers",
+                HOP_BY_HOP,
+                &[60, 0, 1, 4, 0, 0, 0, 0, TCP, 0, 1, 4, 0, 0, 0, 0],
+                Ok((TCP, 48, 56)),
+            ),
+            (
+                "used routing",
+                ROUTING,
+                &[TCP, 0, 4, 0, 0, 0, 0, 0],
+                Ok((TCP, 40, 48)),
+            ),
+            (
+                "routing",
+                ROUTING,
+                &[TCP, 0, 0, 1, 0, 0, 0, 0],
+                Err(Ipv6Error::RoutingHeader { pointer: 42 }),
+            ),
+            (
+                "hop-by-hop second",
+                DESTINATION_OPTIONS,
+                &[0, 0, 1, 4, 0, 0, 0, 0, TCP, 0, 1, 4, 0, 0, 0, 0],
+                Err(Ipv6Error::HopByHopMisplaced { pointer: 40 }),
+            ),
+            (
+                "one octet",
+                HOP_BY_HOP,
+                &[TCP],
+                Err(Ipv6Error::ExtensionPastEnd),
+            ),
+            (
+                "too long",
+                HOP_BY_HOP,
+                &[TCP, 1, 1, 4, 0, 0, 0, 0],
+                Err(Ipv6Error::ExtensionPastEnd),
+            ),
+            (
+                "cut fragment",
+                FRAGMENT,
+                &[TCP, 0, 0, 0, 0, 0, 0],
+                Err(Ipv6Error::ExtensionPastEnd),
+            ),
+            (
+                "option too long",
+                HOP_BY_HOP,
+                &[TCP, 0, 1, 5, 0, 0, 0, 0],
+                Err(Ipv6Error::OptionPastEnd),
+            ),
+            (
+                "no length",
+                HOP_BY_HOP,
+                &[TCP, 0, 1, 3, 0, 0, 0, 1],
+                Err(Ipv6Error::OptionPastEnd),
+            ),
+            (
+                "drop",
+                HOP_BY_HOP,
+                &[TCP, 0, 0, 0x40, 2, 0, 0, 0],
+                Err(Ipv6Error::UnknownOption {
+                    pointer: 43,
+                    report: Report::Never,
+                }),
+            ),
+            (
+                "drop and tell",
+                HOP_BY_HOP,
+                &[TCP, 0, 0x80, 4, 0, 0, 0, 0],
+                Err(Ipv6Error::UnknownOption {
+                    pointer: 42,
+                    report: Report::Always,
+                }),
+            ),
+            (
+                "drop and tell a sender",
+                HOP_BY_HOP,
+                &[TCP, 0, 1, 0, 0xc0, 2, 0, 0],
+                Err(Ipv6Error::UnknownOption {
+                    pointer: 44,
+                    report: Report::UnlessMulticast,
+                }),
+            ),
+        ];
+        for (name, next_header, payload, expected) in cases {
+            let upper = walk_extensions(*next_header, payload);
+            assert_eq!(
+                upper.map(|u| (u.protocol, u.named_at, u.offset)),
+                *expected,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn fragments() {
+        // An atomic fragment is walked through; of a real one, what follows is not whole.
+        let atomic = [60, 0, 0, 0, 0, 0, 0, 7, TCP, 0, 1, 4, 0, 0, 0, 0, 9];
+        let upper = walk_extensions(FRAGMENT, &atomic).unwrap();
+        assert_eq!((upper.protocol, upper.payload), (TCP, &[9][..]));
+        assert!(upper.fragment.unwrap().is_atomic());
+
+        let first = [60, 0, 0, 1, 0, 0, 0, 7, TCP, 0, 1, 4, 0, 0, 0, 0];
+        let upper = walk_extensions(FRAGMENT, &first).unwrap();
+        let fragment = Fragment {
+            next_header: 60,
+            offset: 0,
+            more: true,
+            id: 7,
+        };
+        assert_eq!((upper.protocol, upper.fragment), (60, Some(fragment)));
+        assert_eq!(upper.payload, &first[8..]);
+        assert_eq!(
+            walk_extensions(FRAGMENT, &first[..15]),
+            Err(Ipv6Error::FragmentLength)
+        );
+
+        let last = [TCP, 0, 0xff, 0xf8, 0, 0, 0, 7, 1];
+        let fragment = walk_extensions(FRAGMENT, &last).unwrap().fragment.unwrap();
+        assert_eq!((fragment.offset, fragment.more), (65_528, false));
+    }
+
+    #[test]
+    fn the_walk_is_bounded() {
+        let mut payload = [0; 8 * (MAX_EXTENSIONS + 1)];
+        for header in payload.as_chunks_mut::<8>().0 {
+            *header = [DESTINATION_OPTIONS, 0, 1, 4, 0, 0, 0, 0];
+        }
+        payload[8 * MAX_EXTENSIONS] = TCP;
+        let too_many = walk_extensions(DESTINATION_OPTIONS, &payload);
+        assert_eq!(too_many, Err(Ipv6Error::TooManyExtensions));
+        let upper = walk_extensions(DESTINATION_OPTIONS, &payload[8..]).unwrap();
+        assert_eq!(upper.offset, 40 + 8 * MAX_EXTENSIONS);
+    }
+
+    #[test]
+    fn lengths() {
+        let header = Ipv6Header {
+            source: Ipv6Addr::LOCALHOST,
+            destination: Ipv6Addr::LOCALHOST,
+            next_header: TCP,
+            hop_limit: 64,
+            traffic_class: 0xff,
+            flow_label: 0xf_ffff,
+        };
+        let mut packet = [0xee; 50];
+        header.write(8, &mut packet).unwrap();
+        let parsed = Ipv6Packet::parse(&packet).unwrap();
+        assert_eq!((parsed.header, parsed.payload), (header, &[0xee; 8][..]));
+        for len in 0..40 {
+            assert_eq!(Ipv6Packet::parse(&packet[..len]), Err(Ipv6Error::Truncated));
+        }
+        for len in 40..48 {
+            let short = Ipv6Packet::parse(&packet[..len]);
+            assert_eq!(short, Err(Ipv6Error::PayloadLengthPastEnd(8)));
+            let quoted = Ipv6Packet::parse_quoted(&packet[..len]).unwrap();
+            assert_eq!(quoted.upper.payload.len(), len - 40);
+        }
+        packet[0] = 0x4f;
+        assert_eq!(Ipv6Packet::parse(&packet), Err(Ipv6Error::BadVersion(4)));
+        assert_eq!(header.write(65_536, &mut packet), Err(WriteError::TooLong));
+    }
+}

@@ -216,3 +216,114 @@ impl QuotedTcp {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checksum::pseudo_header;
+    use core::net::{IpAddr, Ipv4Addr};
+
+    const HEADER: TcpHeader = TcpHeader {
+        source_port: 0xc001,
+        destination_port: 80,
+        sequence: 0xffff_fffe,
+        acknowledgement: 0x8000_0001,
+        flags: 0x118,
+        window: 0xfedc,
+        urgent: 0x1234,
+    };
+
+    #[test]
+    fn octet_by_octet() {
+        let mut into = [0xee; 24];
+        assert_eq!(HEADER.write_raw(&[1, 1, 0], &mut into), Ok(24));
+        let expected = [
+            0xc0, 0x01, 0, 80, 0xff, 0xff, 0xff, 0xfe, 0x80, 0, 0, 1, 0x61, 0x18, 0xfe, 0xdc, 0, 0,
+            0x12, 0x34, 1, 1, 0, 0,
+        ];
+        assert_eq!(into, expected);
+        let quoted = QuotedTcp::parse(&into[..8]).unwrap();
+        assert_eq!((quoted.source_port, quoted.destination_port), (0xc001, 80));
+        assert_eq!(quoted.sequence, 0xffff_fffe);
+        assert_eq!(QuotedTcp::parse(&into[..7]), None);
+    }
+
+    //= rfc9293 MUST-5 test
+    #[test]
+    fn data_offsets() {
+        // of a segment of 28 octets: options and text, or why not
+        let cases = [
+            (0, Err(TcpError::OffsetTooSmall(0))),
+            (4, Err(TcpError::OffsetTooSmall(4))),
+            (5, Ok((0, 8))),
+            (6, Ok((4, 4))),
+            (7, Ok((8, 0))),
+            (8, Err(TcpError::OffsetPastEnd(8))),
+            (15, Err(TcpError::OffsetPastEnd(15))),
+        ];
+        for (words, expected) in cases {
+            let mut octets = [0; 28];
+            HEADER.write_raw(&[], &mut octets).unwrap();
+            // Reserved bits set: ignored.
+            octets[12] = words << 4 | 0x0f;
+            let parsed = TcpSegment::parse(&octets);
+            assert_eq!(
+                parsed.map(|s| (s.options.len(), s.payload.len())),
+                expected,
+                "{words}"
+            );
+            if let Ok(segment) = parsed {
+                assert_eq!(segment.header, HEADER, "{words}");
+            }
+        }
+        for len in 0..20 {
+            assert_eq!(
+                TcpSegment::parse(&[0x50; 28][..len]),
+                Err(TcpError::Truncated)
+            );
+        }
+    }
+
+    //= rfc9293 MUST-69 test
+    #[test]
+    fn padding_is_zero() {
+        for len in 0..=40 {
+            let mut into = [0xee; MAX_HEADER_LEN];
+            let written = HEADER.write_raw(&[1; 40][..len], &mut into).unwrap();
+            assert_eq!(written, 20 + len.next_multiple_of(4));
+            assert!(
+                into[20 + len..written].iter().all(|octet| *octet == 0),
+                "{len}"
+            );
+        }
+        let mut into = [0; MAX_HEADER_LEN];
+        assert_eq!(
+            HEADER.write_raw(&[1; 41], &mut into),
+            Err(WriteError::TooLong)
+        );
+        let short = HEADER.write_raw(&[1; 5], &mut into[..27]);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: 28 }));
+    }
+
+    //= rfc9293 MUST-2 test
+    //= rfc9293 MUST-3 test
+    #[test]
+    fn checksum_in_pieces() {
+        let (source, destination) = (Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(192, 0, 2, 2));
+        let pseudo = pseudo_header(IpAddr::V4(source), IpAddr::V4(destination), 6, 25);
+        let mut segment = [0x5a; 25];
+        let len = HEADER.write_raw(&[], &mut segment).unwrap();
+        let (header, text) = segment.split_at(len);
+        let checksum = tcp_checksum(pseudo, &[header, &text[..3], &text[3..]]);
+        set_checksum(&mut segment, checksum).unwrap();
+        assert!(verify(pseudo, &segment));
+        assert_eq!(TcpSegment::parse(&segment).unwrap().checksum, checksum);
+        for bit in 0..segment.len() * 8 {
+            segment[bit / 8] ^= 1 << (bit % 8);
+            assert!(!verify(pseudo, &segment), "bit {bit}");
+            segment[bit / 8] ^= 1 << (bit % 8);
+        }
+        let short = set_checksum(&mut segment[..19], 0);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: 20 }));
+    }
+}

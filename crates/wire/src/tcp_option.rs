@@ -421,3 +421,286 @@ impl Writer<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: TcpOptions = TcpOptions {
+        mss: None,
+        window_scale: None,
+        sack_permitted: false,
+        sack: SackBlocks::EMPTY,
+        timestamps: None,
+    };
+    const MSS: TcpOptions = TcpOptions {
+        mss: Some(1460),
+        ..NONE
+    };
+    const TS: TcpOptions = TcpOptions {
+        timestamps: Some(Timestamps {
+            value: 0xffff_fffe,
+            echo: 1,
+        }),
+        ..NONE
+    };
+    const SYN: TcpOptions = TcpOptions {
+        mss: Some(1460),
+        window_scale: Some(7),
+        sack_permitted: true,
+        timestamps: TS.timestamps,
+        ..NONE
+    };
+
+    fn blocks(n: u32) -> SackBlocks {
+        let mut blocks = SackBlocks::EMPTY;
+        for i in 0..n {
+            let left = 0xffff_fff0_u32.wrapping_add(i * 0x20);
+            assert!(blocks.push(SackBlock {
+                left,
+                right: left.wrapping_add(0x10)
+            }));
+        }
+        blocks
+    }
+
+    //= rfc9293 MUST-4 test
+    //= rfc9293 MUST-6 test
+    //= rfc9293 MUST-64 test
+    //= rfc9293 MUST-68 test
+    #[test]
+    fn legal_options() {
+        let cases: &[(&str, &[u8], TcpOptions)] = &[
+            ("none", &[], NONE),
+            ("EOL", &[0], NONE),
+            ("nothing counts after EOL", &[0, 2, 4, 5, 0xb4, 9, 0], NONE),
+            ("MSS", &[2, 4, 5, 0xb4], MSS),
+            ("MSS, one octet into a word", &[1, 2, 4, 5, 0xb4], MSS),
+            (
+                "MSS, three octets into a word",
+                &[1, 1, 1, 2, 4, 5, 0xb4, 0],
+                MSS,
+            ),
+            (
+                "MSS behind an unknown kind",
+                &[253, 5, 1, 2, 3, 2, 4, 5, 0xb4],
+                MSS,
+            ),
+            ("unknown kind of two octets", &[99, 2, 2, 4, 5, 0xb4], MSS),
+            ("the second MSS counts", &[2, 4, 1, 1, 2, 4, 5, 0xb4], MSS),
+            (
+                "timestamps, usual",
+                &[1, 1, 8, 10, 255, 255, 255, 254, 0, 0, 0, 1],
+                TS,
+            ),
+            (
+                "timestamps, bare",
+                &[8, 10, 255, 255, 255, 254, 0, 0, 0, 1, 0, 0],
+                TS,
+            ),
+            (
+                "a shift past 14",
+                &[3, 3, 255],
+                TcpOptions {
+                    window_scale: Some(255),
+                    ..NONE
+                },
+            ),
+            (
+                "SACK-permitted",
+                &[4, 2],
+                TcpOptions {
+                    sack_permitted: true,
+                    ..NONE
+                },
+            ),
+            (
+                "SACK",
+                &[5, 10, 255, 255, 255, 0xf0, 0, 0, 0, 0],
+                TcpOptions {
+                    sack: blocks(1),
+                    ..NONE
+                },
+            ),
+        ];
+        for (name, octets, expected) in cases {
+            assert_eq!(TcpOptions::parse(octets), Ok(*expected), "{name}");
+        }
+    }
+
+    //= rfc9293 MUST-7 test
+    #[test]
+    fn illegal_lengths() {
+        const FIVE_BLOCKS: [u8; 42] = {
+            let mut octets = [0; 42];
+            [octets[0], octets[1]] = [5, 42];
+            octets
+        };
+        use Cause::{LengthBelowTwo, NoLength, PastEnd, WrongForKind};
+        let cases: &[(&str, &[u8], u8, Cause)] = &[
+            ("no length", &[2], 2, NoLength),
+            ("zero", &[2, 0, 5, 0xb4], 2, LengthBelowTwo),
+            ("one", &[2, 1, 5, 0xb4], 2, LengthBelowTwo),
+            (
+                "zero of an unknown kind",
+                &[99, 0, 1, 1],
+                99,
+                LengthBelowTwo,
+            ),
+            ("past the end", &[2, 4, 5], 2, PastEnd),
+            ("far past the end", &[99, 255, 5, 0], 99, PastEnd),
+            ("MSS of three", &[2, 3, 5, 0], 2, WrongForKind),
+            ("MSS of six", &[2, 6, 5, 0xb4, 0, 0], 2, WrongForKind),
+            ("scale of two", &[3, 2, 0, 0], 3, WrongForKind),
+            ("scale of four", &[3, 4, 0, 0], 3, WrongForKind),
+            ("SACK-permitted of three", &[4, 3, 0, 0], 4, WrongForKind),
+            ("SACK of no block", &[5, 2, 0, 0], 5, WrongForKind),
+            ("SACK of half a block", &[5, 6, 0, 0, 0, 0], 5, WrongForKind),
+            ("SACK of five blocks", &FIVE_BLOCKS, 5, WrongForKind),
+            (
+                "timestamps of nine",
+                &[8, 9, 0, 0, 0, 0, 0, 0, 0],
+                8,
+                WrongForKind,
+            ),
+        ];
+        for (name, octets, kind, cause) in cases {
+            let fault = Fault {
+                kind: *kind,
+                cause: *cause,
+            };
+            let malformed = Malformed {
+                understood: NONE,
+                fault,
+            };
+            assert_eq!(TcpOptions::parse(octets), Err(malformed), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_front_of_a_fault_is_kept() {
+        let malformed = TcpOptions::parse(&[2, 4, 5, 0xb4, 99, 0, 4, 2]).unwrap_err();
+        assert_eq!(malformed.understood, MSS);
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn layouts() {
+        use Layout::{FreeBsd, Linux};
+        const V: [u8; 8] = [255, 255, 255, 254, 0, 0, 0, 1];
+        let [a, b, c, d, e, f, g, h] = V;
+        let no_ts = TcpOptions {
+            timestamps: None,
+            ..SYN
+        };
+        let no_sack = TcpOptions {
+            sack_permitted: false,
+            ..SYN
+        };
+        let sack = TcpOptions {
+            sack: blocks(1),
+            ..NONE
+        };
+        let cases: &[(&str, TcpOptions, Layout, &[u8])] = &[
+            ("none", NONE, Linux, &[]),
+            ("none", NONE, FreeBsd, &[]),
+            (
+                "SYN",
+                SYN,
+                Linux,
+                &[
+                    2, 4, 5, 0xb4, 4, 2, 8, 10, a, b, c, d, e, f, g, h, 1, 3, 3, 7,
+                ],
+            ),
+            (
+                "SYN",
+                SYN,
+                FreeBsd,
+                &[
+                    2, 4, 5, 0xb4, 1, 3, 3, 7, 4, 2, 8, 10, a, b, c, d, e, f, g, h,
+                ],
+            ),
+            (
+                "SYN, no timestamps",
+                no_ts,
+                Linux,
+                &[2, 4, 5, 0xb4, 1, 1, 4, 2, 1, 3, 3, 7],
+            ),
+            (
+                "SYN, no timestamps",
+                no_ts,
+                FreeBsd,
+                &[2, 4, 5, 0xb4, 1, 3, 3, 7, 4, 2, 0, 0],
+            ),
+            (
+                "SYN, no SACK",
+                no_sack,
+                Linux,
+                &[
+                    2, 4, 5, 0xb4, 1, 1, 8, 10, a, b, c, d, e, f, g, h, 1, 3, 3, 7,
+                ],
+            ),
+            (
+                "SYN, no SACK",
+                no_sack,
+                FreeBsd,
+                &[
+                    2, 4, 5, 0xb4, 1, 3, 3, 7, 1, 1, 8, 10, a, b, c, d, e, f, g, h,
+                ],
+            ),
+            (
+                "timestamps",
+                TS,
+                Linux,
+                &[1, 1, 8, 10, a, b, c, d, e, f, g, h],
+            ),
+            (
+                "timestamps",
+                TS,
+                FreeBsd,
+                &[1, 1, 8, 10, a, b, c, d, e, f, g, h],
+            ),
+            (
+                "SACK",
+                sack,
+                Linux,
+                &[1, 1, 5, 10, 255, 255, 255, 0xf0, 0, 0, 0, 0],
+            ),
+            (
+                "SACK",
+                sack,
+                FreeBsd,
+                &[1, 1, 5, 10, 255, 255, 255, 0xf0, 0, 0, 0, 0],
+            ),
+        ];
+        for (name, options, layout, expected) in cases {
+            let mut into = [0xee; MAX_OPTIONS];
+            let len = options.write(*layout, &mut into);
+            assert_eq!(into[..len], **expected, "{name}, {layout:?}");
+            assert_eq!(options.encoded_len(*layout), len, "{name}, {layout:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_cut_to_what_fits() {
+        let cases = [
+            ("alone", NONE, [12, 20, 28, 36], [1, 2, 3, 4]),
+            ("beside timestamps", TS, [24, 32, 40, 40], [1, 2, 3, 3]),
+            ("beside all of a SYN", SYN, [32, 40, 40, 40], [1, 2, 2, 2]),
+        ];
+        for layout in [Layout::Linux, Layout::FreeBsd] {
+            for (name, options, lens, kept) in cases {
+                for (n, (len, kept)) in (1..=4).zip(lens.into_iter().zip(kept)) {
+                    let options = TcpOptions {
+                        sack: blocks(n),
+                        ..options
+                    };
+                    let mut into = [0; MAX_OPTIONS];
+                    assert_eq!(options.write(layout, &mut into), len, "{name}, {n} blocks");
+                    let read = TcpOptions::parse(&into[..len]).unwrap();
+                    assert_eq!(read.sack, blocks(kept), "{name}, {n} blocks");
+                }
+            }
+        }
+    }
+}

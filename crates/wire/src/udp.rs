@@ -163,3 +163,85 @@ pub fn verify(source: IpAddr, destination: IpAddr, datagram: &[u8]) -> Result<()
         Err(UdpError::BadChecksum)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::net::{Ipv4Addr, Ipv6Addr};
+
+    use super::*;
+
+    const HEADER: UdpHeader = UdpHeader {
+        source_port: 5353,
+        destination_port: 0xfffe,
+    };
+    const V4: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
+
+    #[test]
+    fn lengths() {
+        let mut datagram = [0; 12];
+        HEADER.write(4, &mut datagram).unwrap();
+        // length field; octets of data, or why not
+        let cases = [
+            (0, Err(UdpError::LengthTooSmall(0))),
+            (7, Err(UdpError::LengthTooSmall(7))),
+            (8, Ok(0)),
+            (11, Ok(3)),
+            (12, Ok(4)),
+            (13, Err(UdpError::LengthPastEnd(13))),
+        ];
+        for (len, expected) in cases {
+            datagram[5] = len;
+            assert_eq!(
+                UdpDatagram::parse(&datagram).map(|d| d.payload.len()),
+                expected,
+                "{len}"
+            );
+        }
+        for len in 0..8 {
+            assert_eq!(
+                UdpDatagram::parse(&datagram[..len]),
+                Err(UdpError::Truncated)
+            );
+        }
+        assert_eq!(HEADER.write(65_527, &mut datagram), Ok(8));
+        assert_eq!(
+            HEADER.write(65_528, &mut datagram),
+            Err(WriteError::TooLong)
+        );
+    }
+
+    #[test]
+    fn no_checksum_is_for_ipv4_only() {
+        let mut datagram = [7; 11];
+        HEADER.write(3, &mut datagram).unwrap();
+        assert_eq!(verify(V4, V4, &datagram), Ok(()));
+        assert_eq!(verify(V6, V6, &datagram), Err(UdpError::NoChecksum));
+        for ip in [V4, V6] {
+            let pseudo = pseudo_header(ip, ip, ip_protocol::UDP, 11);
+            set_checksum(&mut datagram, 0).unwrap();
+            let checksum = udp_checksum(pseudo, &[&datagram[..9], &datagram[9..]]);
+            set_checksum(&mut datagram, checksum).unwrap();
+            assert_eq!(verify(ip, ip, &datagram), Ok(()));
+            datagram[10] ^= 0x80;
+            assert_eq!(verify(ip, ip, &datagram), Err(UdpError::BadChecksum));
+            datagram[10] ^= 0x80;
+        }
+    }
+
+    #[test]
+    fn a_sum_of_zero_is_sent_as_ones() {
+        assert_eq!(udp_checksum(Sum::ZERO, &[&[0xff, 0xff]]), 0xffff);
+        assert_eq!(udp_checksum(Sum::ZERO, &[&[0xff, 0xfe]]), 0x0001);
+    }
+
+    #[test]
+    fn octets_behind_the_datagram_do_not_count() {
+        let mut packet = [7; 16];
+        HEADER.write(3, &mut packet).unwrap();
+        let pseudo = pseudo_header(V6, V6, ip_protocol::UDP, 11);
+        let checksum = udp_checksum(pseudo, &[&packet[..11]]);
+        set_checksum(&mut packet, checksum).unwrap();
+        assert_eq!(verify(V6, V6, &packet), Ok(()));
+    }
+}

@@ -131,3 +131,117 @@ impl VirtioNetHeader {
         put(raw.as_bytes(), into)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER: VirtioNetHeader = VirtioNetHeader {
+        flags: NEEDS_CSUM,
+        gso_type: GSO_TCPV4 | GSO_ECN,
+        hdr_len: 40,
+        gso_size: 1460,
+        csum_start: 20,
+        csum_offset: 16,
+    };
+
+    #[test]
+    fn the_layout_is_the_kernels() {
+        let mut octets = [9; 50];
+        assert_eq!(HEADER.write(&mut octets), Ok(10));
+        assert_eq!(octets[..2], [1, 0x81]);
+        let numbers: [u16; 4] = [40, 1460, 20, 16];
+        for (octets, number) in octets[2..10].as_chunks().0.iter().zip(numbers) {
+            assert_eq!(u16::from_ne_bytes(*octets), number);
+        }
+        assert_eq!(VirtioNetHeader::parse(&octets), Ok((HEADER, &[9; 40][..])));
+        assert_eq!(HEADER.gso(), GSO_TCPV4);
+        let short = HEADER.write(&mut octets[..9]);
+        assert_eq!(short, Err(WriteError::BufferTooShort { needed: 10 }));
+    }
+
+    #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
+    fn one_field_differs() {
+        type Case = (&'static str, VirtioNetHeader, Result<(), VirtioNetError>);
+        let plain = VirtioNetHeader::default();
+        let cases: [Case; 9] = [
+            ("plain", plain, Ok(())),
+            (
+                "IPv6",
+                VirtioNetHeader {
+                    gso_type: GSO_TCPV6,
+                    ..HEADER
+                },
+                Ok(()),
+            ),
+            (
+                "UDP",
+                VirtioNetHeader {
+                    gso_type: GSO_UDP_L4,
+                    ..HEADER
+                },
+                Ok(()),
+            ),
+            (
+                "UFO",
+                VirtioNetHeader {
+                    gso_type: 3,
+                    ..HEADER
+                },
+                Err(VirtioNetError::UnknownGso(3)),
+            ),
+            (
+                "size 0",
+                VirtioNetHeader {
+                    gso_size: 0,
+                    ..HEADER
+                },
+                Err(VirtioNetError::ZeroGsoSize),
+            ),
+            (
+                "last field",
+                VirtioNetHeader {
+                    csum_start: 22,
+                    ..HEADER
+                },
+                Ok(()),
+            ),
+            (
+                "past the end",
+                VirtioNetHeader {
+                    csum_start: 23,
+                    ..HEADER
+                },
+                Err(VirtioNetError::ChecksumPastEnd),
+            ),
+            (
+                "far past the end",
+                VirtioNetHeader {
+                    csum_start: 0xffff,
+                    csum_offset: 0xffff,
+                    ..HEADER
+                },
+                Err(VirtioNetError::ChecksumPastEnd),
+            ),
+            (
+                "no matter",
+                VirtioNetHeader {
+                    csum_start: 0xffff,
+                    ..plain
+                },
+                Ok(()),
+            ),
+        ];
+        for (name, header, expected) in cases {
+            let mut octets = [0; 50];
+            header.write(&mut octets).unwrap();
+            let parsed = VirtioNetHeader::parse(&octets).map(|(parsed, _)| parsed);
+            assert_eq!(parsed, expected.map(|()| header), "{name}");
+        }
+        assert_eq!(
+            VirtioNetHeader::parse(&[0; 9]),
+            Err(VirtioNetError::Truncated)
+        );
+    }
+}
