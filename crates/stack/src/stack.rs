@@ -19,7 +19,7 @@ use woshou_tcp::event::Timer;
 use woshou_tcp::isn::IsnKey;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
-    Connection, Context, Ended, Endpoints, Instant, Observer, State, TcpInfo, TraceEvent,
+    Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum, State, TcpInfo, TraceEvent,
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
@@ -60,6 +60,8 @@ pub struct Stack {
     config: Arc<Config>,
     tcp: Arc<woshou_tcp::Config>,
     isn: IsnKey,
+    /// Of the next connection, instead of what the key gives.
+    next_isn: Option<SeqNum>,
     observer: Option<Box<dyn Observer + Send>>,
     routes: Routes,
     ports: Ports,
@@ -107,6 +109,7 @@ impl Stack {
         Self {
             tcp: Arc::clone(&config.tcp),
             isn: IsnKey::new(key(0)),
+            next_isn: None,
             observer: None,
             routes: Routes::default(),
             ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
@@ -128,6 +131,14 @@ impl Stack {
             frame: Vec::new(),
             config,
         }
+    }
+
+    /// Forces the initial sequence number of the next connection that is opened or accepted; those after it
+    /// have unpredictable ones again.
+    ///
+    /// For demonstrations and tests only: a number that can be guessed lets anyone inject text (RFC 6528).
+    pub fn set_next_isn(&mut self, isn: SeqNum) {
+        self.next_isn = Some(isn);
     }
 
     /// Adds a link; each of its addresses also makes a route to its prefix.
@@ -299,10 +310,13 @@ impl Stack {
     // ---- shared by the rooms ----
 
     /// What a new connection between `endpoints` along `path` must be told.
-    fn setup(&self, now: Instant, endpoints: Endpoints, path: &Path) -> Setup {
+    fn setup(&mut self, now: Instant, endpoints: Endpoints, path: &Path) -> Setup {
         Setup {
             endpoints,
-            iss: self.isn.isn(now, &endpoints),
+            iss: self
+                .next_isn
+                .take()
+                .unwrap_or_else(|| self.isn.isn(now, &endpoints)),
             timestamp_offset: self.isn.timestamp_offset(&endpoints),
             send_mss: path.mss(),
             receive_mss: path.mss(),
