@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use woshou::{Net, TcpListener, TcpStream};
+use woshou::{Net, TcpListener, TcpSocket, TcpStream};
 
 use crate::nets::{SERVER, kind, nets};
 
