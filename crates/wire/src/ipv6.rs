@@ -570,7 +570,8 @@ mod tests {
             Err(Ipv6Error::FragmentLength)
         );
 
-        let last = [TCP, 0, 0xff, 0xf8, 0, 0, 0, 7, 1];
+        // The two reserved bits are set: ignored.
+        let last = [TCP, 0, 0xff, 0xfe, 0, 0, 0, 7, 1];
         let fragment = walk_extensions(FRAGMENT, &last).unwrap().fragment.unwrap();
         assert_eq!((fragment.offset, fragment.more), (65_528, false));
     }

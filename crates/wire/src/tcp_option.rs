@@ -703,4 +703,26 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn blocks_use_the_room_behind_half_a_word() {
+        let options = TcpOptions {
+            sack_permitted: true,
+            sack: blocks(4),
+            ..MSS
+        };
+        for (layout, kept) in [(Layout::Linux, 3), (Layout::FreeBsd, 4)] {
+            let mut into = [0; MAX_OPTIONS];
+            let len = options.write(layout, &mut into);
+            let read = TcpOptions::parse(&into[..len]);
+            assert_eq!(
+                read,
+                Ok(TcpOptions {
+                    sack: blocks(kept),
+                    ..options
+                }),
+                "{layout:?}"
+            );
+        }
+    }
 }
