@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use woshou_link::LinkSpec;
+use woshou_sim::scenario::Scenario;
+use woshou_trace::words::Lang;
+
+const STATUS: &str = "\
+Exit status:
+  0  done                 4  timed out            8  address in use
+  1  another failure      5  connection reset     9  the server answered with an error
+  2  bad arguments        6  unreachable        130  interrupted
+  3  connection refused   7  no permission
+With --with, `serve` and `listen` end with the status of the command.";
+
+/// TCP as a library, from the first SYN to the last ACK; this is its command.
+#[derive(Debug, Parser)]
+#[command(name = "woshou", version, after_help = STATUS, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Watch two hosts talk TCP over a simulated link: no root, no network, the same seed the same output
+    Demo(Demo),
+    /// Serve the files of a folder by HTTP over woshou's TCP
+    Serve(Serve),
+    /// Fetch a URL by HTTP over woshou's TCP
+    Get(Get),
+    /// Accept one connection, and join it to standard input and output
+    Listen(Listen),
+    /// Open a connection, and join it to standard input and output
+    Connect(Connect),
+}
+
+impl Command {
+    /// The link it needs, if it needs one.
+    pub(crate) fn link(&self) -> Option<&LinkSpec> {
+        match self {
+            Self::Demo(_) => None,
+            Self::Serve(args) => Some(&args.node.link),
+            Self::Get(args) => Some(&args.node.link),
+            Self::Listen(args) => Some(&args.node.link),
+            Self::Connect(args) => Some(&args.node.link),
+        }
+    }
+}
+
+/// How a demo is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Both ends' states and every segment between them
+    Ladder,
+    /// A line a segment, in tcpdump's old style
+    Tcpdump,
+    /// A JSON object a line
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// What to watch
+    #[arg(default_value = "classic", value_parser = clap::builder::ValueParser::new(scenario),
+          help = scenario_help())]
+    pub(crate) scenario: Scenario,
+    /// The source of all chance: loss, reordering, contents, initial sequence numbers
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// How to write it
+    #[arg(long, value_enum, default_value = "ladder")]
+    pub(crate) format: Format,
+    /// Also write the packets to FILE (pcapng, each with a comment that says why it was sent)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Also draw the ladder, to scale, to FILE (SVG)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// Of runs of everyday segments show N and count the rest (ladder)
+    #[arg(long, value_name = "N")]
+    pub(crate) brief: Option<usize>,
+    /// The language of the words: en or zh
+    #[arg(long, default_value = "en")]
+    pub(crate) lang: Lang,
+}
+
+fn scenario(name: &str) -> Result<Scenario, String> {
+    name.parse().map_err(|_| {
+        let names: Vec<_> = Scenario::ALL.iter().map(|s| s.name()).collect();
+        format!("there is {}", names.join(", "))
+    })
+}
+
+fn scenario_help() -> String {
+    let lines = Scenario::ALL.iter().map(|s| format!("  {:<19}{}", s.name(), s.english()));
+    format!("What to watch:\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What every command with a real link takes.
+#[derive(Debug, Args)]
+pub(crate) struct Node {
+    /// private[,mtu=N][,offload=on|off][,way=any|tun|veth]: a network namespace of its own, with a kernel TCP
+    /// as the peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off]: a TUN device here
+    #[arg(long, default_value = "private", value_name = "LINK")]
+    pub(crate) link: LinkSpec,
+    /// Run CMD (by sh -c) on the kernel's side of a private link, with WOSHOU_ADDR and WOSHOU_ADDR6 (ours),
+    /// WOSHOU_PEER and WOSHOU_PEER6 (the kernel's) in its environment
+    #[arg(long, value_name = "CMD")]
+    pub(crate) with: Option<String>,
+    /// Print every segment, state change and timer on standard error as it happens
+    #[arg(long)]
+    pub(crate) trace: bool,
+    /// Write the frames to FILE (pcapng, each with a comment that says why it was sent)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pcap: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The folder
+    pub(crate) dir: PathBuf,
+    /// The port
+    #[arg(long, default_value_t = 80, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    /// http://HOST[:PORT]/PATH; the hosts `peer` and `peer6` mean the kernel's side
+    pub(crate) url: String,
+    /// Write to FILE (only when all of it arrived) instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Listen {
+    /// The port
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Connect {
+    /// An address, a name, or `peer` or `peer6` for the kernel's side
+    pub(crate) host: String,
+    /// The port
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    #[command(flatten)]
+    pub(crate) node: Node,
+}

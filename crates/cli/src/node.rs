@@ -1,0 +1,150 @@
+//! Our end of a link: the stack, driven by tokio, watched and recorded where asked for.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use woshou::Net;
+
+use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
+
+use crate::args;
+use crate::capture::Capture;
+use crate::failure::Failure;
+use crate::live::Watch;
+
+/// A net, and what belongs to it.
+pub(crate) struct Node {
+    pub(crate) net: Net,
+    /// The private namespace, where the link is private.
+    pub(crate) namespace: Option<Namespace>,
+    /// Our addresses.
+    ours: Vec<IpAddr>,
+    /// The kernel's addresses on the other side.
+    pub(crate) peer_v4: Option<IpAddr>,
+    pub(crate) peer_v6: Option<IpAddr>,
+    capture: Option<Capture>,
+}
+
+/// How long the last segments may take to leave when all is done: a FIN and its answer.
+const FAREWELL: Duration = Duration::from_secs(3);
+
+impl Node {
+    /// Opens the link and starts the stack on it.
+    pub(crate) fn start(args: &args::Node) -> Result<Self, Failure> {
+        let link = Link::open(&args.link)?;
+        let capture = match &args.pcap {
+            Some(path) => Some(Capture::create(path, link.device.info().medium)?),
+            None => None,
+        };
+        let watch = Watch::new(args.trace, capture.clone());
+        let device = match &capture {
+            Some(capture) => capture.wrap(link.device),
+            None => link.device,
+        };
+        let tcp = woshou_tcp::Config {
+            // What a program on a kernel's sockets would see (docs/decisions/007).
+            open_fails_on_path_error: true,
+            ..woshou_tcp::Config::default()
+        };
+        let addresses = link.ours.iter().map(|cidr| woshou_stack::Cidr {
+            address: cidr.address(),
+            prefix: cidr.prefix(),
+        });
+        let mut builder =
+            Net::builder().device(device, addresses.collect::<Vec<_>>()).default_route().tcp(tcp);
+        if let Some(watch) = watch {
+            builder = builder.observer(Box::new(watch));
+        }
+        let net = builder.spawn().map_err(Failure::net("cannot start the stack"))?;
+        Ok(Self {
+            net,
+            namespace: link.namespace,
+            ours: link.ours.iter().map(|cidr| cidr.address()).collect(),
+            peer_v4: link.peers.iter().copied().find(IpAddr::is_ipv4),
+            peer_v6: link.peers.iter().copied().find(IpAddr::is_ipv6),
+            capture,
+        })
+    }
+
+    /// Our addresses, IPv4 first.
+    pub(crate) fn addresses(&self) -> &[IpAddr] {
+        &self.ours
+    }
+
+    /// What a command of --with finds in its environment.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let ours = |v4: bool| self.ours.iter().copied().find(|a| a.is_ipv4() == v4);
+        [
+            ("WOSHOU_ADDR", ours(true)),
+            ("WOSHOU_ADDR6", ours(false)),
+            ("WOSHOU_PEER", self.peer_v4),
+            ("WOSHOU_PEER6", self.peer_v6),
+        ]
+        .into_iter()
+        .filter_map(|(name, address)| Some((name, address?.to_string())))
+        .collect()
+    }
+
+    /// Lets the last segments leave, and completes the capture.
+    pub(crate) async fn finish(self) -> Result<(), Failure> {
+        let deadline = Instant::now() + FAREWELL;
+        // TIME-WAIT is left to end with the program, as nobody could answer after it.
+        while self.busy() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        self.net.shutdown();
+        match self.capture {
+            Some(capture) => capture.finish(),
+            None => Ok(()),
+        }
+    }
+
+    fn busy(&self) -> bool {
+        use woshou_tcp::State;
+        let quiet = [State::Closed, State::Listen, State::TimeWait, State::FinWait2];
+        self.net.connections().iter().any(|(_, state)| !quiet.contains(state))
+    }
+}
+
+/// An open device and who is who on it.
+struct Link {
+    device: Box<dyn Device>,
+    namespace: Option<Namespace>,
+    ours: Vec<Cidr>,
+    peers: Vec<IpAddr>,
+}
+
+impl Link {
+    fn open(spec: &LinkSpec) -> Result<Self, Failure> {
+        match spec {
+            LinkSpec::Private(spec) => {
+                let mut namespace = Namespace::new(spec)?;
+                let who = namespace.addresses();
+                let device = namespace.take_device().ok_or_else(|| {
+                    Failure::Usage("the private link has no device".into())
+                })?;
+                let ours = std::iter::once(who.woshou_v4).chain(who.woshou_v6).collect();
+                let v6 = who.kernel_v6.map(IpAddr::from);
+                let peers = std::iter::once(IpAddr::from(who.kernel_v4)).chain(v6).collect();
+                Ok(Self { device, namespace: Some(namespace), ours, peers })
+            }
+            LinkSpec::Tun(config) => Self::tun(config),
+        }
+    }
+
+    fn tun(config: &TunConfig) -> Result<Self, Failure> {
+        if config.addresses.is_empty() {
+            let why = "tun: which address is ours? Add addr=CIDR, such as addr=10.0.0.2/24";
+            return Err(Failure::Usage(why.into()));
+        }
+        let device = Box::new(Tun::open(config)?);
+        let mut ours = config.addresses.clone();
+        ours.sort_by_key(|cidr| cidr.address().is_ipv6());
+        Ok(Self { device, namespace: None, ours, peers: config.peers.clone() })
+    }
+}
+
+/// Whether frames of `medium` begin with an Ethernet header.
+pub(crate) fn is_ethernet(medium: Medium) -> bool {
+    matches!(medium, Medium::Ethernet { .. })
+}
