@@ -24,8 +24,6 @@ pub(crate) struct Link {
     pool: Vec<BytesMut>,
     /// Buffers that a receiver may still hold on to.
     lent: VecDeque<Bytes>,
-    /// Packets carried.
-    pub(crate) packets: u64,
     /// Flip a bit of the payload of the next packet that has one.
     pub(crate) corrupt_next: bool,
 }
@@ -42,16 +40,13 @@ impl Link {
         self.queue.is_empty()
     }
 
-    /// An empty buffer.
+    /// A buffer, with whatever it held last: clearing it costs smoltcp, which wants a length, the zeros to fill it.
     pub(crate) fn buffer(&mut self) -> BytesMut {
         if let Some(buffer) = self.pool.pop() {
             return buffer;
         }
         match self.lent.pop_front().map(Bytes::try_into_mut) {
-            Some(Ok(mut buffer)) => {
-                buffer.clear();
-                buffer
-            }
+            Some(Ok(buffer)) => buffer,
             Some(Err(still_held)) => {
                 self.lent.push_back(still_held);
                 BytesMut::new()
@@ -67,7 +62,6 @@ impl Link {
                 *last ^= 0x10;
             }
         }
-        self.packets += 1;
         self.queue.push_back(Frame {
             octets,
             segment_size,
@@ -79,8 +73,7 @@ impl Link {
     }
 
     /// Takes back the buffer of a packet that nobody holds.
-    pub(crate) fn give_back(&mut self, mut buffer: BytesMut) {
-        buffer.clear();
+    pub(crate) fn give_back(&mut self, buffer: BytesMut) {
         self.pool.push(buffer);
     }
 

@@ -50,6 +50,7 @@ impl Host {
                 onto.give_back(buffer);
                 break;
             };
+            buffer.clear();
             buffer.extend_from_slice(transmit.headers);
             buffer.extend_from_slice(transmit.payload[0]);
             buffer.extend_from_slice(transmit.payload[1]);
