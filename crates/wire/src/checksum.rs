@@ -128,9 +128,11 @@ fn sum_words(octets: &[u8]) -> u16 {
             *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
         }
     }
-    let mut total = lanes.iter().fold(0_u64, |total, lane| {
-        total.wrapping_add(u64::from(fold(*lane)))
-    });
+    // Halves of lanes, because whole ones could overflow: 2^32 is congruent to one.
+    let mut total: u64 = lanes
+        .iter()
+        .map(|lane| (lane >> 32) + (lane & 0xffff_ffff))
+        .sum();
     let (words, tail) = rest.as_chunks();
     for word in words {
         total = total.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
