@@ -44,9 +44,7 @@ impl RxToken for Rx<'_> {
 
 impl TxToken for Tx<'_> {
     fn set_meta(&mut self, meta: PacketMeta) {
-        self.segment_size = meta
-            .segmentation_offload_size
-            .and_then(|size| u16::try_from(size.get()).ok());
+        self.segment_size = meta.segmentation_offload_size.map(std::num::NonZero::get);
     }
 
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
