@@ -1,11 +1,12 @@
 //! The listeners: by address, with their accept queues.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::HashMap;
 use slab::Slab;
-use woshou_tcp::Listener;
+use woshou_tcp::{Endpoints, Listener};
 
 use crate::deadlines::Deadlines;
 use crate::demux::KeyedHash;
@@ -24,8 +25,34 @@ pub(crate) struct Entry {
     pub(crate) address: SocketAddr,
     /// Connections that wait for `accept`.
     pub(crate) queue: VecDeque<ConnId>,
+    /// Who opened and has not finished; some of them may be over, see [`Self::half_open`].
+    began: Vec<Endpoints>,
     ready: bool,
     told: bool,
+}
+
+impl Entry {
+    /// `endpoints` is half open now.
+    pub(crate) fn note_half_open(&mut self, endpoints: Endpoints) {
+        // Twice the number that can be true, so that clearing up is rare.
+        if self.began.len() > 2 * self.listener.half_open() + 16 {
+            let listener = &self.listener;
+            self.began.retain(|began| listener.is_half_open(began));
+        }
+        self.began.push(endpoints);
+    }
+
+    /// The half-open connections, by address.
+    pub(crate) fn half_open(&self) -> Vec<Endpoints> {
+        let began = self.began.iter().copied();
+        let mut half_open: Vec<_> = began
+            .filter(|who| self.listener.is_half_open(who))
+            .collect();
+        half_open.sort_unstable_by_key(|who| (who.local, who.remote));
+        // One that was given up and came back was noted twice.
+        half_open.dedup();
+        half_open
+    }
 }
 
 /// All listeners.
@@ -94,6 +121,7 @@ impl Listeners {
             listener,
             address,
             queue: VecDeque::new(),
+            began: Vec::new(),
             ready: false,
             told: false,
         });

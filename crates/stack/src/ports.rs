@@ -111,7 +111,7 @@ mod tests {
             None
         );
         assert_eq!(
-            super::tests::ports(0..=0).choose("10.0.0.1".parse().unwrap(), None, |_| true),
+            self::ports(0..=0).choose("10.0.0.1".parse().unwrap(), None, |_| true),
             None
         );
     }

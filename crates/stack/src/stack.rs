@@ -27,7 +27,7 @@ use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
 use crate::ip::route::{Path, Routes};
 use crate::limit::Bucket;
-use crate::listeners::Listeners;
+use crate::listeners::{Entry, Listeners};
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
 use crate::ports::Ports;
@@ -208,11 +208,13 @@ impl Stack {
     pub fn connections(&self) -> Vec<(Endpoints, State)> {
         let here = self.table.iter().filter(|slot| slot.place == Place::Here);
         let here = here.map(|slot| (*slot.body.endpoints(), slot.body.state()));
+        let half_open = self.listeners.iter().flat_map(Entry::half_open);
+        let half_open = half_open.map(|endpoints| (endpoints, State::SynReceived));
         let waiting = self
             .time_waits
             .iter()
             .map(|entry| (entry.endpoints, State::TimeWait));
-        here.chain(waiting).collect()
+        here.chain(half_open).chain(waiting).collect()
     }
 
     /// What was counted since the start.
@@ -270,7 +272,7 @@ impl Stack {
             self.listener_timeout(now, index);
         }
         while let Some(index) = self.time_waits.expired(now) {
-            self.forget_time_wait(now, index);
+            self.expire_time_wait(now, index);
         }
         self.expire_fragments(now);
         self.neighbour_timeouts(now);
@@ -290,16 +292,24 @@ impl Stack {
         not_before(&mut self.listeners.deadlines, index, now);
     }
 
-    /// 2 MSL are over, or the entry had to make room.
+    /// 2 MSL are over.
+    fn expire_time_wait(&mut self, now: Instant, index: u32) {
+        if let Some(entry) = self.time_waits.get_mut(index) {
+            let fired = TraceEvent::TimerFired {
+                timer: Timer::TimeWait,
+            };
+            context(now, &mut self.observer).trace(&entry.endpoints, || fired);
+        }
+        self.forget_time_wait(now, index);
+    }
+
+    /// The entry has expired, had to make room, or gives way to a new connection.
     fn forget_time_wait(&mut self, now: Instant, index: u32) {
         let Some(entry) = self.time_waits.remove(index) else {
             return;
         };
         self.demux.remove(&entry.endpoints, Owner::TimeWait(index));
         let mut cx = context(now, &mut self.observer);
-        cx.trace(&entry.endpoints, || TraceEvent::TimerFired {
-            timer: Timer::TimeWait,
-        });
         cx.trace(&entry.endpoints, || TraceEvent::StateChanged {
             from: State::TimeWait,
             to: State::Closed,

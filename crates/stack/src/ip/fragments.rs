@@ -257,95 +257,66 @@ mod tests {
         }
     }
 
+    /// Offset, more fragments, payload.
+    type Step = (usize, bool, &'static [u8]);
+    /// Name, fragments, and the datagram that comes of it.
+    type Story = (&'static str, &'static [Step], Option<&'static [u8]>);
+
+    const A: &[u8] = b"abcdefgh";
+    const AA: &[u8] = b"abcdefghabcdefgh";
+    const STORIES: [Story; 11] = [
+        (
+            "in order",
+            &[(0, true, A), (8, false, b"ij")],
+            Some(b"abcdefghij"),
+        ),
+        (
+            "backwards",
+            &[(8, false, b"ij"), (0, true, A)],
+            Some(b"abcdefghij"),
+        ),
+        ("a hole", &[(0, true, A), (16, false, b"ij")], None),
+        ("no end", &[(0, true, A), (8, true, A)], None),
+        (
+            "a repeat",
+            &[(0, true, A), (0, true, A), (8, false, b"ij")],
+            Some(b"abcdefghij"),
+        ),
+        (
+            "a lie",
+            &[(0, true, A), (0, true, b"abcdefgX"), (8, false, b"ij")],
+            None,
+        ),
+        (
+            "overlap behind",
+            &[(0, true, AA), (8, true, A), (16, false, b"i")],
+            None,
+        ),
+        (
+            "overlap before",
+            &[(8, true, A), (0, true, AA), (16, false, b"i")],
+            None,
+        ),
+        (
+            "beyond the end",
+            &[(8, false, b"ij"), (16, true, A), (0, true, A)],
+            None,
+        ),
+        (
+            "two ends",
+            &[(16, false, b"ij"), (8, false, b"ij"), (0, true, A)],
+            None,
+        ),
+        (
+            "more at the end",
+            &[(8, false, A), (8, true, A), (0, true, A)],
+            None,
+        ),
+    ];
+
     #[test]
     fn stories() {
-        type Step = (usize, bool, &'static [u8]);
-        let cases: [(&str, &[Step], Option<&[u8]>); 11] = [
-            (
-                "in order",
-                &[(0, true, b"abcdefgh"), (8, false, b"ij")],
-                Some(b"abcdefghij"),
-            ),
-            (
-                "backwards",
-                &[(8, false, b"ij"), (0, true, b"abcdefgh")],
-                Some(b"abcdefghij"),
-            ),
-            (
-                "a hole",
-                &[(0, true, b"abcdefgh"), (16, false, b"ij")],
-                None,
-            ),
-            (
-                "no end",
-                &[(0, true, b"abcdefgh"), (8, true, b"abcdefgh")],
-                None,
-            ),
-            (
-                "a repeat",
-                &[
-                    (0, true, b"abcdefgh"),
-                    (0, true, b"abcdefgh"),
-                    (8, false, b"ij"),
-                ],
-                Some(b"abcdefghij"),
-            ),
-            (
-                "a repeat that lies",
-                &[
-                    (0, true, b"abcdefgh"),
-                    (0, true, b"abcdefgX"),
-                    (8, false, b"ij"),
-                ],
-                None,
-            ),
-            (
-                "overlap behind",
-                &[
-                    (0, true, b"abcdefghabcdefgh"),
-                    (8, true, b"abcdefgh"),
-                    (16, false, b"i"),
-                ],
-                None,
-            ),
-            (
-                "overlap before",
-                &[
-                    (8, true, b"abcdefgh"),
-                    (0, true, b"abcdefghabcdefgh"),
-                    (16, false, b"i"),
-                ],
-                None,
-            ),
-            (
-                "beyond the end",
-                &[
-                    (8, false, b"ij"),
-                    (16, true, b"abcdefgh"),
-                    (0, true, b"abcdefgh"),
-                ],
-                None,
-            ),
-            (
-                "two ends",
-                &[
-                    (16, false, b"ij"),
-                    (8, false, b"ij"),
-                    (0, true, b"abcdefgh"),
-                ],
-                None,
-            ),
-            (
-                "more, yet at the end",
-                &[
-                    (8, false, b"abcdefgh"),
-                    (8, true, b"abcdefgh"),
-                    (0, true, b"abcdefgh"),
-                ],
-                None,
-            ),
-        ];
-        for (name, steps, expected) in cases {
+        for (name, steps, expected) in STORIES {
             let mut fragments = Fragments::default();
             let mut whole = None;
             for &(offset, more, payload) in steps {

@@ -1,5 +1,6 @@
 //! ICMP of both families: what a host is told, and what it tells (RFC 792, RFC 4443, RFC 1122 section 3.2.2).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -307,8 +308,7 @@ pub(crate) fn echo_reply(
 }
 
 fn written_v4(message: &Icmpv4Message<'_>) -> Option<Vec<u8>> {
-    let mut octets = Vec::new();
-    octets.resize(message.encoded_len(), 0);
+    let mut octets = vec![0; message.encoded_len()];
     message.write(&mut octets).ok()?;
     Some(octets)
 }
@@ -319,8 +319,7 @@ pub(crate) fn written_v6(
     source: Ipv6Addr,
     destination: Ipv6Addr,
 ) -> Option<Vec<u8>> {
-    let mut octets = Vec::new();
-    octets.resize(message.encoded_len(), 0);
+    let mut octets = vec![0; message.encoded_len()];
     message.write(source, destination, &mut octets).ok()?;
     Some(octets)
 }

@@ -252,7 +252,6 @@ pub(crate) fn is_peer_address(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     fn cidr(text: &str) -> Cidr {
         let (address, prefix) = text.split_once('/').unwrap();
@@ -332,7 +331,7 @@ mod tests {
 
     #[test]
     fn who_may_be_a_peer() {
-        let yes = vec![
+        let yes = [
             "10.0.0.1",
             "127.0.0.1",
             "223.255.255.254",
@@ -340,7 +339,7 @@ mod tests {
             "::1",
             "2001:db8::1",
         ];
-        let no = vec![
+        let no = [
             "0.0.0.0",
             "0.1.2.3",
             "224.0.0.1",

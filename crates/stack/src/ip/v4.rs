@@ -1,5 +1,6 @@
 //! IPv4: packets in, headers out (RFC 791, RFC 1122).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr};
 
@@ -81,8 +82,7 @@ pub(crate) fn fragment(ip: &IpHeader, id: u16, mtu: usize, payload: &[u8]) -> Ve
                 fragment_offset: u16::try_from(offset).ok()?,
                 ..header(ip, source, destination)
             };
-            let mut packet = Vec::new();
-            packet.resize(HEADROOM + HEADER_LEN, 0);
+            let mut packet = vec![0; HEADROOM + HEADER_LEN];
             header
                 .write(piece.len(), packet.get_mut(HEADROOM..)?)
                 .ok()?;

@@ -1,5 +1,6 @@
 //! IPv6: packets in, headers out (RFC 8200).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv6Addr};
 
@@ -115,8 +116,7 @@ pub(crate) fn fragment(ip: &IpHeader, id: u32, mtu: usize, payload: &[u8]) -> Ve
                 more: offset + piece.len() < payload.len(),
                 id,
             };
-            let mut packet = Vec::new();
-            packet.resize(HEADROOM + headers, 0);
+            let mut packet = vec![0; HEADROOM + headers];
             let front = packet.get_mut(HEADROOM..)?;
             header
                 .write(FRAGMENT_HEADER_LEN + piece.len(), front)

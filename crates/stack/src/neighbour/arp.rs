@@ -1,5 +1,6 @@
 //! ARP: asking and answering for IPv4 addresses (RFC 826, RFC 5227).
 
+use alloc::vec;
 use alloc::vec::Vec;
 use core::net::Ipv4Addr;
 
@@ -9,8 +10,7 @@ use woshou_wire::ethernet::{ETHER_TYPE_ARP, EthernetHeader, HEADER_LEN, MacAddr}
 use super::Mac;
 
 fn frame(to: MacAddr, packet: &ArpPacket) -> Option<Vec<u8>> {
-    let mut frame = Vec::new();
-    frame.resize(HEADER_LEN + arp::LEN, 0);
+    let mut frame = vec![0; HEADER_LEN + arp::LEN];
     let header = EthernetHeader {
         destination: to,
         source: packet.sender_mac,

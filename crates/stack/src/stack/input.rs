@@ -54,7 +54,7 @@ impl Stack {
         match self.routes.link(link).map(|link| link.medium) {
             Some(Medium::Ip) => self.handle_ip(now, link, packet.octets, how),
             Some(Medium::Ethernet { mac }) => {
-                self.handle_frame(now, (link, mac), packet.octets, how)
+                self.handle_frame(now, (link, mac), packet.octets, how);
             }
             None => self.counters.not_ours += 1,
         }

@@ -48,13 +48,13 @@ impl Stack {
             segment,
         };
         match self.demux.owner(&endpoints) {
-            Some(Owner::Connection(index)) => self.to_connection(now, index, &incoming),
-            Some(Owner::TimeWait(index)) => self.to_time_wait(now, index, &incoming),
-            None => self.to_listener(now, &incoming, None),
+            Some(Owner::Connection(index)) => self.hand_to_connection(now, index, &incoming),
+            Some(Owner::TimeWait(index)) => self.hand_to_time_wait(now, index, &incoming),
+            None => self.hand_to_listener(now, &incoming, None),
         }
     }
 
-    fn to_connection(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
+    fn hand_to_connection(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
         let Some(id) = self.table.id(index) else {
             return;
         };
@@ -89,7 +89,7 @@ impl Stack {
         }
     }
 
-    fn to_time_wait(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
+    fn hand_to_time_wait(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
         let Some(entry) = self.time_waits.get_mut(index) else {
             return;
         };
@@ -108,19 +108,19 @@ impl Stack {
                 }
             }
             TimeWaitAction::Delete => {
-                self.forget_time_wait(now, index);
-                self.to_listener(now, incoming, None);
+                self.expire_time_wait(now, index);
+                self.hand_to_listener(now, incoming, None);
             }
             TimeWaitAction::Reopen(after) => {
                 self.forget_time_wait(now, index);
-                self.to_listener(now, incoming, Some(after));
+                self.hand_to_listener(now, incoming, Some(after));
             }
         }
     }
 
     /// Nobody has the four-tuple: a half-open connection, a listener, or nobody at all. An initial sequence number of
     /// ours has to lie `after` those of the connection before, where there was one.
-    fn to_listener(&mut self, now: Instant, incoming: &Incoming<'_>, after: Option<SeqNum>) {
+    fn hand_to_listener(&mut self, now: Instant, incoming: &Incoming<'_>, after: Option<SeqNum>) {
         let endpoints = &incoming.endpoints;
         let candidates = self.listeners.candidates(endpoints.local);
         let half_open = |id: &ListenerId| {
@@ -129,9 +129,9 @@ impl Stack {
                 .is_some_and(|entry| entry.listener.is_half_open(endpoints))
         };
         if let Some(id) = candidates.iter().flatten().copied().find(half_open) {
-            self.to_half_open(now, id, incoming);
+            self.hand_to_half_open(now, id, incoming);
         } else if let Some(id) = candidates.into_iter().flatten().next() {
-            self.to_listening(now, id, incoming, after);
+            self.hand_to_listening(now, id, incoming, after);
         } else {
             let mut cx = context(now, &mut self.observer);
             cx.trace(endpoints, || TraceEvent::Received {
@@ -142,7 +142,7 @@ impl Stack {
         }
     }
 
-    fn to_listening(
+    fn hand_to_listening(
         &mut self,
         now: Instant,
         id: ListenerId,
@@ -165,6 +165,9 @@ impl Stack {
         let result = entry
             .listener
             .handle_syn(&mut cx, &setup, &incoming.segment);
+        if result.is_ok() && entry.listener.is_half_open(&incoming.endpoints) {
+            entry.note_half_open(incoming.endpoints);
+        }
         self.listeners.settle(id);
         self.count_refusal(result);
         if result == Err(Refusal::AckToListener) {
@@ -172,7 +175,7 @@ impl Stack {
         }
     }
 
-    fn to_half_open(&mut self, now: Instant, id: ListenerId, incoming: &Incoming<'_>) {
+    fn hand_to_half_open(&mut self, now: Instant, id: ListenerId, incoming: &Incoming<'_>) {
         let Some(entry) = self.listeners.get_mut(id) else {
             return;
         };

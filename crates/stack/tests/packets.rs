@@ -1,0 +1,724 @@
+//! Single packets, built by another implementation (etherparse): what is answered, what is dropped, what is believed.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pair;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use etherparse::{
+    IcmpEchoHeader, Icmpv4Slice, Icmpv4Type, Icmpv6Slice, Icmpv6Type, PacketBuilder, SlicedPacket,
+    TransportSlice, icmpv4, icmpv6,
+};
+use pair::{Flying, Pair, at, pattern};
+use proptest::prelude::*;
+use woshou_stack::{Config, LinkConfig, Medium};
+use woshou_tcp::error::PathError;
+use woshou_tcp::{Config as TcpConfig, Ended, State};
+
+const PEER4: [u8; 4] = [10, 0, 0, 2];
+const OURS4: [u8; 4] = [10, 0, 0, 1];
+
+fn peer6() -> [u8; 16] {
+    "fd00::2".parse::<Ipv6Addr>().unwrap().octets()
+}
+
+fn ours6() -> [u8; 16] {
+    "fd00::1".parse::<Ipv6Addr>().unwrap().octets()
+}
+
+/// What stack 0 sends when it is given `octets`.
+fn answers(pair: &mut Pair, octets: &[u8]) -> Vec<Vec<u8>> {
+    pair.inject(0, octets);
+    let before = pair.log.len();
+    pair.pump();
+    pair.log[before..]
+        .iter()
+        .filter(|(from, _)| *from == 0)
+        .map(|(_, f)| f.octets.clone())
+        .collect()
+}
+
+fn syn(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+    let builder = PacketBuilder::ipv4(source, destination, 64)
+        .tcp(1234, 80, 0xffff_fff0, 1000)
+        .syn();
+    let mut octets = Vec::new();
+    builder.write(&mut octets, &[]).unwrap();
+    octets
+}
+
+fn udp(source: [u8; 4], destination: [u8; 4]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    PacketBuilder::ipv4(source, destination, 64)
+        .udp(53, 5353)
+        .write(&mut octets, b"hello")
+        .unwrap();
+    octets
+}
+
+fn udp6(len: usize) -> Vec<u8> {
+    let mut octets = Vec::new();
+    PacketBuilder::ipv6(peer6(), ours6(), 64)
+        .udp(53, 5353)
+        .write(&mut octets, &pattern(len))
+        .unwrap();
+    octets
+}
+
+fn echo4(data: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let builder = PacketBuilder::ipv4(PEER4, OURS4, 64).icmpv4_echo_request(7, 9);
+    builder.write(&mut octets, data).unwrap();
+    octets
+}
+
+fn echo6(data: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let builder = PacketBuilder::ipv6(peer6(), ours6(), 64).icmpv6_echo_request(7, 9);
+    builder.write(&mut octets, data).unwrap();
+    octets
+}
+
+fn transport(octets: &[u8]) -> TransportSlice<'_> {
+    SlicedPacket::from_ip(octets).unwrap().transport.unwrap()
+}
+
+fn icmp4(octets: &[u8]) -> Icmpv4Slice<'_> {
+    match transport(octets) {
+        TransportSlice::Icmpv4(slice) => slice,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn icmp6(octets: &[u8]) -> Icmpv6Slice<'_> {
+    match transport(octets) {
+        TransportSlice::Icmpv6(slice) => slice,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn echo_is_answered() {
+    let mut pair = Pair::new();
+    let sent = answers(&mut pair, &echo4(b"data"));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        icmp4(&sent[0]).icmp_type(),
+        Icmpv4Type::EchoReply(IcmpEchoHeader { id: 7, seq: 9 })
+    );
+    assert_eq!(icmp4(&sent[0]).payload(), b"data");
+    let sent = answers(&mut pair, &echo6(b"data6"));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(
+        icmp6(&sent[0]).icmp_type(),
+        Icmpv6Type::EchoReply(IcmpEchoHeader { id: 7, seq: 9 })
+    );
+    assert_eq!(icmp6(&sent[0]).payload(), b"data6");
+    // etherparse computed the checksums of what it built; of what we built, it is asked.
+    let SlicedPacket {
+        net: Some(etherparse::NetSlice::Ipv6(ip)),
+        ..
+    } = SlicedPacket::from_ip(&sent[0]).unwrap()
+    else {
+        panic!()
+    };
+    let header = ip.header();
+    assert!(icmp6(&sent[0]).is_checksum_valid(header.source(), header.destination()));
+}
+
+/// Large ones come in fragments and go out in fragments: the other stack puts ours together again, and answers with
+/// nothing, because it is a reply; so it is told to echo what stack 0 sends.
+#[test]
+fn large_echoes_in_fragments() {
+    for v6 in [false, true] {
+        let data = pattern(20_000);
+        let whole = if v6 { echo6(&data) } else { echo4(&data) };
+        let mut pair = Pair::new();
+        let mut sent = Vec::new();
+        for piece in fragments(&whole, v6) {
+            assert!(sent.is_empty(), "answered before it was whole");
+            sent = answers(&mut pair, &piece);
+        }
+        assert!(sent.len() >= 14, "{}", sent.len());
+        assert!(sent.iter().all(|packet| packet.len() <= 1500));
+        let payload = reassemble(&sent, v6);
+        assert_eq!(payload[0], if v6 { 129 } else { 0 });
+        assert!(payload[8..] == data);
+        let counters = pair.stacks[0].counters();
+        assert_eq!(
+            (counters.reassembled, counters.bad_checksum, counters.bad_ip),
+            (1, 0, 0)
+        );
+    }
+}
+
+/// `packet` in fragments of 1,000 octets, last first.
+fn fragments(packet: &[u8], v6: bool) -> Vec<Vec<u8>> {
+    let (header_len, next) = if v6 { (40, packet[6]) } else { (20, 0) };
+    let payload = &packet[header_len..];
+    let cut = payload.chunks(1000).enumerate().map(|(index, piece)| {
+        let offset = index * 1000;
+        let more = offset + piece.len() < payload.len();
+        let mut octets = packet[..header_len].to_vec();
+        if v6 {
+            octets[4..6].copy_from_slice(&((piece.len() + 8) as u16).to_be_bytes());
+            octets[6] = 44;
+            octets.extend_from_slice(&[next, 0]);
+            octets.extend_from_slice(&(offset as u16 | u16::from(more)).to_be_bytes());
+            octets.extend_from_slice(&[1, 2, 3, 4]);
+        } else {
+            octets[2..4].copy_from_slice(&((piece.len() + 20) as u16).to_be_bytes());
+            octets[4..6].copy_from_slice(&[1, 2]);
+            let field = (offset / 8) as u16 | u16::from(more) << 13;
+            octets[6..8].copy_from_slice(&field.to_be_bytes());
+            let checksum = etherparse::Ipv4HeaderSlice::from_slice(&octets)
+                .unwrap()
+                .to_header()
+                .calc_header_checksum();
+            octets[10..12].copy_from_slice(&checksum.to_be_bytes());
+        }
+        octets.extend_from_slice(piece);
+        octets
+    });
+    let mut pieces: Vec<_> = cut.collect();
+    pieces.reverse();
+    pieces
+}
+
+/// The payload of fragments, by offset; they must fit without gap or overlap.
+fn reassemble(packets: &[Vec<u8>], v6: bool) -> Vec<u8> {
+    let mut pieces: Vec<(usize, bool, Vec<u8>)> = packets
+        .iter()
+        .map(|packet| {
+            if v6 {
+                assert_eq!((packet[6], packet[40]), (44, 58));
+                let field = u16::from_be_bytes([packet[42], packet[43]]);
+                (
+                    usize::from(field & !7),
+                    field & 1 != 0,
+                    packet[48..].to_vec(),
+                )
+            } else {
+                let field = u16::from_be_bytes([packet[6], packet[7]]);
+                (
+                    usize::from(field & 0x1fff) * 8,
+                    field & 0x2000 != 0,
+                    packet[20..].to_vec(),
+                )
+            }
+        })
+        .collect();
+    pieces.sort();
+    let mut payload = Vec::new();
+    let last = pieces.len() - 1;
+    for (index, (offset, more, piece)) in pieces.into_iter().enumerate() {
+        assert_eq!((offset, more), (payload.len(), index < last));
+        payload.extend(piece);
+    }
+    payload
+}
+
+#[test]
+fn udp_finds_nobody() {
+    let mut pair = Pair::new();
+    let sent = answers(&mut pair, &udp(PEER4, OURS4));
+    let expected = Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Port);
+    assert_eq!(icmp4(&sent[0]).icmp_type(), expected);
+    assert_eq!(
+        icmp4(&sent[0]).payload(),
+        udp(PEER4, OURS4),
+        "the packet is quoted"
+    );
+    let sent = answers(&mut pair, &udp6(3000));
+    let expected = Icmpv6Type::DestinationUnreachable(icmpv6::DestUnreachableCode::Port);
+    assert_eq!(icmp6(&sent[0]).icmp_type(), expected);
+    assert_eq!(sent[0].len(), 1280, "as much as fits");
+    // Damaged: nobody is told.
+    let mut damaged = udp(PEER4, OURS4);
+    *damaged.last_mut().unwrap() ^= 1;
+    assert!(answers(&mut pair, &damaged).is_empty());
+    assert_eq!(pair.stacks[0].counters().bad_checksum, 1);
+}
+
+#[test]
+fn an_unknown_protocol_is_unreachable() {
+    let mut pair = Pair::new();
+    let mut octets = Vec::new();
+    let number = etherparse::IpNumber(200);
+    PacketBuilder::ipv4(PEER4, OURS4, 64)
+        .write(&mut octets, number, &[1, 2, 3])
+        .unwrap();
+    let sent = answers(&mut pair, &octets);
+    let expected = Icmpv4Type::DestinationUnreachable(icmpv4::DestUnreachableHeader::Protocol);
+    assert_eq!(icmp4(&sent[0]).icmp_type(), expected);
+    let mut octets = Vec::new();
+    PacketBuilder::ipv6(peer6(), ours6(), 64)
+        .write(&mut octets, number, &[1, 2, 3])
+        .unwrap();
+    let sent = answers(&mut pair, &octets);
+    let Icmpv6Type::ParameterProblem(problem) = icmp6(&sent[0]).icmp_type() else {
+        panic!()
+    };
+    assert_eq!(
+        (problem.code, problem.pointer),
+        (icmpv6::ParameterProblemCode::UnrecognizedNextHeader, 6)
+    );
+}
+
+//= rfc9293 MUST-57 test
+//= rfc9293 MUST-63 test
+#[test]
+fn who_gets_no_answer() {
+    let cases: Vec<(&str, Vec<u8>)> = vec![
+        ("SYN to the link's broadcast", syn(PEER4, [10, 0, 0, 255])),
+        ("SYN to broadcast", syn(PEER4, [255; 4])),
+        ("SYN to multicast", syn(PEER4, [224, 0, 0, 1])),
+        ("SYN to another", syn(PEER4, [10, 0, 0, 3])),
+        ("SYN from broadcast", syn([255; 4], OURS4)),
+        ("SYN from the link's broadcast", syn([10, 0, 0, 255], OURS4)),
+        ("SYN from multicast", syn([224, 0, 0, 5], OURS4)),
+        ("SYN from nobody", syn([0; 4], OURS4)),
+        ("SYN from ourselves (LAND)", syn(OURS4, OURS4)),
+        ("SYN from loopback", syn([127, 0, 0, 1], OURS4)),
+        ("SYN to loopback", syn(PEER4, [127, 0, 0, 1])),
+        ("UDP to broadcast", udp(PEER4, [255; 4])),
+        ("UDP from nobody", udp([0; 4], OURS4)),
+        ("nothing", vec![]),
+        ("garbage", vec![0x45; 19]),
+        ("version 5", vec![0x55; 40]),
+    ];
+    for (name, octets) in cases {
+        let mut pair = Pair::new();
+        let listener = pair.stacks[0].listen(at("::", 80), 10).unwrap();
+        assert!(answers(&mut pair, &octets).is_empty(), "{name}");
+        assert_eq!(pair.stacks[0].accept(listener), None);
+        let counters = pair.stacks[0].counters();
+        assert_eq!(counters.bad_ip + counters.not_ours, 1, "{name}");
+    }
+    // The template itself is answered, so the cases above differ in what they name only.
+    let mut pair = Pair::new();
+    pair.stacks[0].listen(at("::", 80), 10).unwrap();
+    assert_eq!(answers(&mut pair, &syn(PEER4, OURS4)).len(), 1);
+}
+
+#[test]
+fn damaged_segments_are_dropped_unless_the_device_vouches() {
+    let mut damaged = syn(PEER4, OURS4);
+    damaged[36] ^= 0x55;
+    for valid in [false, true] {
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("::", 80), 10).unwrap();
+        let checksum = valid.then_some((20, 16));
+        let now = pair.now;
+        pair.deliver(
+            0,
+            &Flying {
+                octets: damaged.clone(),
+                arrives_at: now,
+                checksum,
+                segment_size: None,
+            },
+        );
+        pair.pump();
+        assert_eq!(pair.log.len(), usize::from(valid));
+        assert_eq!(pair.stacks[0].counters().bad_checksum, u64::from(!valid));
+    }
+}
+
+#[test]
+fn resets_are_limited_in_number() {
+    let config = Config {
+        replies_per_second: 10,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config, |_, link| link);
+    for _ in 0..100 {
+        pair.inject(0, &syn(PEER4, OURS4));
+        pair.inject(0, &udp(PEER4, OURS4));
+        pair.inject(0, &echo4(b""));
+    }
+    pair.pump();
+    let sent = pair.log.iter().filter(|(from, _)| *from == 0).count();
+    assert_eq!(sent, 20, "ten errors and RSTs, ten echoes");
+    pair.now += Duration::from_millis(500);
+    let mut more = 0;
+    for _ in 0..100 {
+        more += answers(&mut pair, &syn(PEER4, OURS4)).len();
+    }
+    assert_eq!(more, 5);
+}
+
+/// What an ICMP error from a router says about `packet`.
+fn unreachable(code: u8, mtu: u16, packet: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let bytes = [0, 0, mtu.to_be_bytes()[0], mtu.to_be_bytes()[1]];
+    PacketBuilder::ipv4([10, 0, 0, 77], OURS4, 64)
+        .icmpv4_raw(3, code, bytes)
+        .write(&mut octets, &packet[..packet.len().min(28)])
+        .unwrap();
+    octets
+}
+
+#[test]
+fn path_errors_reach_an_opening() {
+    for fails in [false, true] {
+        let tcp = Arc::new(TcpConfig {
+            open_fails_on_path_error: fails,
+            ..TcpConfig::default()
+        });
+        let mut pair = Pair::with(
+            Config {
+                tcp,
+                ..Config::default()
+            },
+            |_, link| link,
+        );
+        pair.lose = Box::new(|_, _| true);
+        let client = pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 80), None)
+            .unwrap();
+        pair.pump();
+        let syn = pair.log[0].1.octets.clone();
+        // Forged: another sequence number, another port.
+        for place in [27, 21] {
+            let mut forged = syn.clone();
+            forged[place] ^= 1;
+            assert!(answers(&mut pair, &unreachable(1, 0, &forged)).is_empty());
+            assert_eq!(pair.stacks[0].ended(client), None);
+        }
+        assert!(answers(&mut pair, &unreachable(1, 0, &syn)).is_empty());
+        assert_eq!(pair.stacks[0].ended(client).is_some(), fails);
+        pair.settle();
+        let expected = if fails {
+            Ended::Unreachable(PathError::HostUnreachable)
+        } else {
+            Ended::TimedOut(Some(PathError::HostUnreachable))
+        };
+        assert_eq!(pair.stacks[0].ended(client), Some(expected));
+    }
+}
+
+#[test]
+fn a_narrow_link_on_the_path_makes_segments_smaller() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    // A router that carries 700 octets.
+    pair.lose = Box::new(|from, flying| from == 0 && flying.octets.len() > 700);
+    pair.stacks[0]
+        .write(pair.now, client, &pattern(5000))
+        .unwrap();
+    pair.pump();
+    let packet = pair
+        .log
+        .iter()
+        .find(|(_, f)| f.octets.len() > 700)
+        .unwrap()
+        .1
+        .octets
+        .clone();
+    // Forged: a sequence number that is not in flight.
+    let mut forged = packet.clone();
+    forged[24] ^= 0x40;
+    let _ = answers(&mut pair, &unreachable(4, 700, &forged));
+    assert_eq!(pair.stacks[0].info(pair.now, client).unwrap().snd_mss, 1448);
+    let sent = answers(&mut pair, &unreachable(4, 700, &packet));
+    assert_eq!(
+        pair.stacks[0].info(pair.now, client).unwrap().snd_mss,
+        700 - 40 - 12
+    );
+    assert!(!sent.is_empty() && sent.iter().all(|packet| packet.len() <= 700));
+    let mut got = Vec::new();
+    while got.len() < 5000 {
+        let mut buffer = [0; 5000];
+        if let Ok(n) = pair.stacks[1].read(pair.now, server, &mut buffer) {
+            got.extend_from_slice(&buffer[..n]);
+        } else {
+            assert!(pair.step());
+        }
+    }
+    assert!(got == pattern(5000));
+}
+
+#[test]
+fn fragments_that_stay_alone_are_reported() {
+    let mut pair = Pair::new();
+    let pieces = fragments(&udp6(4000), true);
+    let first = pieces.last().unwrap();
+    assert!(answers(&mut pair, first).is_empty());
+    let due = pair.stacks[0].poll_timeout().unwrap();
+    assert_eq!(due - pair.now, Duration::from_secs(30));
+    let before = pair.log.len();
+    pair.now = due;
+    pair.stacks[0].handle_timeout(due);
+    pair.pump();
+    let sent = &pair.log[before..];
+    assert_eq!(sent.len(), 1);
+    let kind = icmp6(&sent[0].1.octets).icmp_type();
+    assert_eq!(
+        kind,
+        Icmpv6Type::TimeExceeded(icmpv6::TimeExceededCode::FragmentReassemblyTimeExceeded)
+    );
+    assert_eq!(pair.stacks[0].poll_timeout(), None);
+}
+
+#[test]
+fn segments_in_fragments_are_segments() {
+    let mut pair = Pair::new();
+    pair.stacks[0].listen(at("::", 80), 10).unwrap();
+    let mut octets = Vec::new();
+    PacketBuilder::ipv4(PEER4, OURS4, 64)
+        .tcp(1234, 80, 5, 1000)
+        .syn()
+        .write(&mut octets, &pattern(2500))
+        .unwrap();
+    let sent: Vec<_> = fragments(&octets, false)
+        .iter()
+        .flat_map(|piece| answers(&mut pair, piece))
+        .collect();
+    assert_eq!(sent.len(), 1);
+    let TransportSlice::Tcp(tcp) = transport(&sent[0]) else {
+        panic!()
+    };
+    assert!(tcp.syn() && tcp.ack() && tcp.acknowledgment_number() == 6);
+    // Our own packets pass another implementation's verification, and are not to be cut.
+    let Some(etherparse::NetSlice::Ipv4(ip)) = SlicedPacket::from_ip(&sent[0]).unwrap().net else {
+        panic!()
+    };
+    let header = ip.header().to_header();
+    assert_eq!(header.header_checksum, header.calc_header_checksum());
+    assert!(header.dont_fragment && header.identification == 0 && header.time_to_live == 64);
+    let checksum = tcp
+        .to_header()
+        .calc_checksum_ipv4(&header, tcp.payload())
+        .unwrap();
+    assert_eq!(tcp.checksum(), checksum);
+}
+
+// ---- Ethernet ----
+
+const MAC1: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const MAC9: [u8; 6] = [2, 0, 0, 0, 0, 9];
+
+fn arp(operation: u16, sender: (u32, [u8; 6]), target: [u8; 4]) -> Vec<u8> {
+    let mut octets = [[255; 6], sender.1].concat();
+    octets.extend([8, 6, 0, 1, 8, 0, 6, 4]);
+    octets.extend(operation.to_be_bytes());
+    octets.extend(sender.1);
+    octets.extend(sender.0.to_be_bytes());
+    octets.extend([0; 6]);
+    octets.extend(target);
+    octets
+}
+
+fn host(n: u32) -> u32 {
+    u32::from(Ipv4Addr::new(10, 0, 0, 0)) + n
+}
+
+#[test]
+fn arp_questions() {
+    let mut pair = Pair::ethernet();
+    let sent = answers(&mut pair, &arp(1, (host(9), MAC9), OURS4));
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0][..14], [&MAC9[..], &MAC1[..], &[8, 6]].concat());
+    assert_eq!(sent[0][20..22], [0, 2], "a reply");
+    assert_eq!(
+        (&sent[0][22..28], &sent[0][28..32]),
+        (&MAC1[..], &OURS4[..])
+    );
+    assert_eq!(
+        (&sent[0][32..38], &sent[0][38..42]),
+        (&MAC9[..], &host(9).to_be_bytes()[..])
+    );
+    // Who asked is known now: no question goes before the SYN.
+    pair.stacks[0]
+        .connect(pair.now, at("10.0.0.9", 80), None)
+        .unwrap();
+    let before = pair.log.len();
+    pair.pump();
+    assert_eq!(
+        pair.log[before].1.octets[..14],
+        [&MAC9[..], &MAC1[..], &[8, 0]].concat()
+    );
+    // A probe (RFC 5227) is answered, and nobody learned from it; questions for others are not answered.
+    assert_eq!(answers(&mut pair, &arp(1, (0, MAC9), OURS4)).len(), 1);
+    assert!(answers(&mut pair, &arp(1, (host(9), MAC9), [10, 0, 0, 3])).is_empty());
+    assert!(
+        answers(&mut pair, &arp(1, (host(1), MAC9), OURS4)).is_empty(),
+        "our own address"
+    );
+    assert!(
+        answers(&mut pair, &arp(1, (0xc000_0201, MAC9), OURS4)).is_empty(),
+        "not of this link"
+    );
+    assert!(answers(&mut pair, &arp(2, (host(44), MAC9), OURS4)).is_empty());
+    pair.stacks[0]
+        .connect(pair.now, at("10.0.0.44", 80), None)
+        .unwrap();
+    let before = pair.log.len();
+    pair.pump();
+    assert_eq!(
+        pair.log[before].1.octets[..6],
+        [255; 6],
+        "an answer nobody asked for is not believed"
+    );
+}
+
+#[test]
+fn a_neighbour_that_is_not_there() {
+    for to in ["10.0.0.200", "fd00::200"] {
+        let tcp = Arc::new(TcpConfig {
+            open_fails_on_path_error: true,
+            ..TcpConfig::default()
+        });
+        let config = Config {
+            tcp,
+            ..Config::default()
+        };
+        let mut pair = Pair::with(config, |n, link| LinkConfig {
+            medium: Medium::Ethernet {
+                mac: [2, 0, 0, 0, 0, n],
+            },
+            ..link
+        });
+        let start = pair.now;
+        let client = pair.stacks[0].connect(pair.now, at(to, 80), None).unwrap();
+        pair.run_for(Duration::from_millis(2999));
+        assert_eq!(pair.log.len(), 3, "three questions, no SYN");
+        assert_eq!(pair.stacks[0].state(client), State::SynSent);
+        pair.run_for(Duration::from_millis(1));
+        assert_eq!(
+            pair.stacks[0].ended(client),
+            Some(Ended::Unreachable(PathError::HostUnreachable))
+        );
+        assert_eq!(pair.now - start, Duration::from_secs(3));
+        pair.stacks[0].close(pair.now, client);
+        pair.settle();
+    }
+}
+
+#[test]
+fn frames_for_others_are_left_alone() {
+    let mut frame = [&[2, 0, 0, 0, 0, 7][..], &MAC9[..], &[8, 0]].concat();
+    frame.extend(syn(PEER4, OURS4));
+    let mut pair = Pair::ethernet();
+    assert!(answers(&mut pair, &frame).is_empty());
+    assert_eq!(pair.stacks[0].counters().not_ours, 1);
+    // An IP packet for us in a broadcast frame reaches no TCP either (RFC 1122 section 3.3.6).
+    frame[..6].copy_from_slice(&[255; 6]);
+    assert!(answers(&mut pair, &frame).is_empty());
+    assert_eq!(pair.stacks[0].counters().not_ours, 2);
+}
+
+#[test]
+fn duplicate_address_detection_is_answered() {
+    // What the kernel sends before it takes fd00::1: a solicitation from nobody to the solicited-node group.
+    let target: Ipv6Addr = "fd00::1".parse().unwrap();
+    let group: Ipv6Addr = "ff02::1:ff00:1".parse().unwrap();
+    let mut ip = Vec::new();
+    PacketBuilder::ipv6([0; 16], group.octets(), 255)
+        .icmpv6_raw(135, 0, [0; 4])
+        .write(&mut ip, &target.octets())
+        .unwrap();
+    let mut frame = [&[0x33, 0x33, 255, 0, 0, 1][..], &MAC9[..], &[0x86, 0xdd]].concat();
+    frame.extend(&ip);
+    let mut pair = Pair::ethernet();
+    let sent = answers(&mut pair, &frame);
+    assert_eq!(sent.len(), 1);
+    assert_eq!(sent[0][..6], [0x33, 0x33, 0, 0, 0, 1], "to all nodes");
+    assert_eq!(icmp6(&sent[0][14..]).type_u8(), 136);
+    // From beyond a router it would be a lie.
+    frame[14 + 7] = 254;
+    assert!(answers(&mut pair, &frame).is_empty());
+}
+
+// ---- anything at all ----
+
+/// Packets that get far: sound headers around arbitrary content, then a few octets changed.
+fn nearly_packets() -> impl Strategy<Value = Vec<u8>> {
+    let base = prop_oneof![
+        any::<(u16, u32, u32, u16, u16)>().prop_map(|(port, seq, ack, window, flags)| {
+            let mut octets = Vec::new();
+            let mut tcp = PacketBuilder::ipv4(PEER4, OURS4, 64).tcp(port, 80, seq, window);
+            if flags & 1 != 0 {
+                tcp = tcp.syn();
+            }
+            if flags & 2 != 0 {
+                tcp = tcp.ack(ack);
+            }
+            if flags & 4 != 0 {
+                tcp = tcp.fin();
+            }
+            if flags & 8 != 0 {
+                tcp = tcp.rst();
+            }
+            tcp.write(&mut octets, &[7; 9]).unwrap();
+            octets
+        }),
+        Just(echo4(b"abc")),
+        Just(echo6(b"abc")),
+        Just(udp6(50)),
+        Just(unreachable(4, 700, &syn(OURS4, PEER4))),
+        Just(fragments(&echo4(&pattern(1500)), false)[0].clone()),
+        Just(fragments(&echo6(&pattern(1500)), true)[0].clone()),
+        Just([&[255; 6][..], &MAC9, &[0x08, 0], &echo4(b"x")].concat()),
+        Just([&MAC1[..], &MAC9, &[0x86, 0xdd], &echo6(b"x")].concat()),
+        Just(arp(1, (host(9), MAC9), OURS4)),
+        proptest::collection::vec(any::<u8>(), 0..120),
+    ];
+    (
+        base,
+        proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        any::<bool>(),
+    )
+        .prop_map(|(mut octets, changes, cut)| {
+            for (index, value) in changes {
+                if !octets.is_empty() {
+                    let at = index.index(octets.len());
+                    octets[at] = value;
+                    if cut && at % 5 == 0 {
+                        octets.truncate(at);
+                    }
+                }
+            }
+            octets
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// Whatever arrives, nothing panics, memory stays bounded, and every answer is a packet that others can read.
+    #[test]
+    fn arbitrary_packets(packets in proptest::collection::vec((nearly_packets(), any::<bool>(), 0u64..500), 1..60), ethernet in any::<bool>()) {
+        let mut pair = if ethernet { Pair::ethernet() } else { Pair::new() };
+        pair.stacks[0].listen(at("::", 80), 3).unwrap();
+        let client = pair.stacks[0].connect(pair.now, at("10.0.0.2", 1), None).unwrap();
+        pair.pump();
+        for (octets, checksum_valid, wait) in packets {
+            pair.now += Duration::from_millis(wait);
+            pair.stacks[0].handle_timeout(pair.now);
+            let checksum = checksum_valid.then_some((0, 0));
+            let flying = Flying { octets, arrives_at: pair.now, checksum, segment_size: None };
+            pair.deliver(0, &flying);
+            let before = pair.log.len();
+            pair.pump();
+            for (from, flying) in &pair.log[before..] {
+                let read = if ethernet { SlicedPacket::from_ethernet(&flying.octets) } else { SlicedPacket::from_ip(&flying.octets) };
+                prop_assert!(*from != 0 || read.is_ok(), "{:?}", read);
+            }
+        }
+        pair.stacks[0].close(pair.now, client);
+        pair.lose = Box::new(|_, _| true);
+        pair.flying = Default::default();
+        pair.settle();
+        prop_assert!(pair.stacks[0].poll_timeout().is_none());
+    }
+}
+
+#[test]
+fn addresses_are_what_they_seem() {
+    assert_eq!(IpAddr::from(ours6()), "fd00::1".parse::<IpAddr>().unwrap());
+    assert_eq!(IpAddr::from(peer6()), "fd00::2".parse::<IpAddr>().unwrap());
+}

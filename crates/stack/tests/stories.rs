@@ -1,0 +1,663 @@
+//! Two stacks talk: opening, carrying, closing, over either family and medium, with and without offload.
+
+mod pair;
+
+use std::net::{SocketAddr, SocketAddrV6};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use pair::{Pair, at, pattern};
+use woshou_stack::{
+    Config, ConnectError, Event, LinkConfig, LinkId, ListenError, Medium, Packet, Stack,
+};
+use woshou_tcp::{
+    Ended, Endpoints, Instant, Observer, ReadError, State, TraceEvent, Wake, WriteError,
+};
+
+/// A name, and how it is made.
+type World = (&'static str, fn() -> Pair);
+
+fn worlds() -> Vec<World> {
+    let offload: fn() -> Pair = || {
+        Pair::with(Config::default(), |_, link| LinkConfig {
+            checksum_offload: true,
+            gso_max: 65_535,
+            ..link
+        })
+    };
+    let jumbo: fn() -> Pair = || {
+        Pair::with(Config::default(), |_, link| LinkConfig {
+            mtu: 9000,
+            ..link
+        })
+    };
+    vec![
+        ("ip", Pair::new),
+        ("ethernet", Pair::ethernet),
+        ("offload", offload),
+        ("jumbo", jumbo),
+    ]
+}
+
+#[test]
+fn open_carry_close() {
+    for (world, make) in worlds() {
+        for to in ["10.0.0.2", "fd00::2"] {
+            let mut pair = make();
+            let (client, server, listener) = pair.connected(at(to, 80));
+            let text = pattern(100_000);
+            assert!(
+                pair.transfer(0, (client, server), &text) == text,
+                "{world} {to} there"
+            );
+            assert!(
+                pair.transfer(1, (server, client), &text) == text,
+                "{world} {to} back"
+            );
+            pair.stacks[0].shutdown(pair.now, client);
+            pair.run_for(Duration::from_millis(300));
+            assert_eq!(
+                pair.stacks[1].read(pair.now, server, &mut [0; 10]),
+                Ok(0),
+                "{world} {to}"
+            );
+            assert_eq!(pair.stacks[1].state(server), State::CloseWait);
+            assert_eq!(pair.stacks[0].state(client), State::FinWait2);
+            // Half closed: the other direction still carries.
+            assert!(pair.transfer(1, (server, client), b"still here") == b"still here");
+            pair.stacks[1].shutdown(pair.now, server);
+            pair.run_for(Duration::from_millis(300));
+            assert_eq!(
+                pair.stacks[0].state(client),
+                State::TimeWait,
+                "{world} {to}"
+            );
+            assert_eq!(pair.stacks[0].connections().len(), 1);
+            assert_eq!(pair.stacks[1].state(server), State::Closed);
+            assert_eq!(pair.stacks[1].ended(server), Some(Ended::Closed));
+            let waits_until = pair.stacks[0].poll_timeout().unwrap();
+            pair.settle();
+            assert_eq!(pair.now, waits_until, "2 MSL, to the nanosecond");
+            assert_eq!(pair.stacks[0].state(client), State::Closed);
+            assert!(pair.stacks[0].connections().is_empty());
+            for (side, id) in [(0, client), (1, server)] {
+                pair.stacks[side].close(pair.now, id);
+                assert_eq!(
+                    pair.stacks[side].endpoints(id),
+                    None,
+                    "the id names nothing now"
+                );
+                let counters = pair.stacks[side].counters();
+                assert_eq!(
+                    (counters.bad_ip, counters.bad_checksum, counters.not_ours),
+                    (0, 0, 0),
+                    "{world} {to}"
+                );
+                assert_eq!(counters.resets_sent, 0);
+            }
+            assert!(pair.events[1].contains(&Event::Acceptable(listener)));
+            let connected = pair.events[0].iter().any(
+                |e| matches!(e, Event::Connection(id, wake) if *id == client && wake.intersects(Wake::CONNECTED)),
+            );
+            assert!(connected);
+        }
+    }
+}
+
+#[test]
+fn the_same_inputs_give_the_same_octets() {
+    let run = || {
+        let mut pair = Pair::ethernet();
+        let (client, server, _) = pair.connected(at("fd00::2", 80));
+        pair.transfer(0, (client, server), &pattern(50_000));
+        pair.stacks[0].close(pair.now, client);
+        pair.stacks[1].close(pair.now, server);
+        pair.settle();
+        pair.log
+            .into_iter()
+            .map(|(from, flying)| (from, flying.arrives_at, flying.octets))
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (run(), run());
+    assert!(first.len() > 40 && first == second);
+}
+
+#[test]
+fn super_segments_are_asked_for_only_where_the_device_cuts() {
+    for (world, make) in worlds() {
+        let mut pair = make();
+        let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+        pair.transfer(0, (client, server), &pattern(400_000));
+        let largest = pair.log.iter().map(|(_, f)| f.octets.len()).max().unwrap();
+        let sized = pair
+            .log
+            .iter()
+            .filter(|(_, f)| f.segment_size.is_some())
+            .count();
+        match world {
+            "offload" => assert!(largest > 20_000 && sized > 0, "{largest}"),
+            "jumbo" => assert!(largest == 9000 && sized == 0, "{largest}"),
+            "ethernet" => assert!(largest == 1514 && sized == 0, "{largest}"),
+            _ => assert!(largest == 1500 && sized == 0, "{largest}"),
+        }
+        let partial = pair.log.iter().any(|(_, f)| f.checksum.is_some());
+        assert_eq!(partial, world == "offload");
+    }
+}
+
+#[test]
+fn loss_both_ways_with_text_both_ways() {
+    for (world, make) in worlds() {
+        let mut pair = make();
+        let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+        let mut count = 0u32;
+        pair.lose = Box::new(move |_, _| {
+            count += 1;
+            count.is_multiple_of(13)
+        });
+        let text = pattern(60_000);
+        for _ in 0..5 {
+            pair.stacks[1].write(pair.now, server, &text).unwrap();
+            assert!(pair.transfer(0, (client, server), &text) == text, "{world}");
+            let mut got = Vec::new();
+            while got.len() < text.len() {
+                let mut buffer = [0; 4096];
+                match pair.stacks[0].read(pair.now, client, &mut buffer) {
+                    Ok(n) => got.extend_from_slice(&buffer[..n]),
+                    Err(ReadError::Empty) => assert!(pair.step()),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+            assert!(got == text, "{world}");
+        }
+        if world != "offload" {
+            let largest = pair.log.iter().map(|(_, f)| f.octets.len()).max().unwrap();
+            assert!(largest <= 9000 && pair.log.iter().all(|(_, f)| f.segment_size.is_none()));
+        }
+    }
+}
+
+#[test]
+fn a_closed_port_refuses() {
+    for to in ["10.0.0.2", "fd00::2"] {
+        let mut pair = Pair::new();
+        let client = pair.stacks[0].connect(pair.now, at(to, 81), None).unwrap();
+        assert_eq!(pair.stacks[0].state(client), State::SynSent);
+        assert_eq!(
+            pair.stacks[0].write(pair.now, client, b"x"),
+            Err(WriteError::Full)
+        );
+        assert_eq!(
+            pair.stacks[0].read(pair.now, client, &mut [0]),
+            Err(ReadError::Empty)
+        );
+        pair.settle();
+        assert_eq!(pair.stacks[0].ended(client), Some(Ended::Refused));
+        assert_eq!(
+            pair.stacks[0].read(pair.now, client, &mut [0]),
+            Err(ReadError::Ended(Ended::Refused))
+        );
+        assert_eq!(pair.stacks[1].counters().resets_sent, 1);
+        assert_eq!(
+            pair.log.len(),
+            2,
+            "a SYN and a RST, and the RST is not answered"
+        );
+        let told = pair.events[0].iter().any(
+            |e| matches!(e, Event::Connection(id, wake) if *id == client && wake.intersects(Wake::ENDED)),
+        );
+        assert!(told);
+    }
+}
+
+#[test]
+fn abort_is_a_reset_to_the_peer() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0].abort(pair.now, client);
+    pair.settle();
+    assert_eq!(pair.stacks[0].ended(client), Some(Ended::Aborted));
+    assert_eq!(pair.stacks[1].ended(server), Some(Ended::Reset));
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.connections().is_empty())
+    );
+}
+
+#[test]
+fn closing_without_a_user_runs_to_the_end() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0]
+        .write(pair.now, client, &pattern(50_000))
+        .unwrap();
+    pair.stacks[0].close(pair.now, client);
+    let mut got = 0;
+    while got < 50_000 {
+        match pair.stacks[1].read(pair.now, server, &mut [0; 5000]) {
+            Ok(n) => got += n,
+            Err(ReadError::Empty) => assert!(pair.step()),
+            Err(error) => panic!("{error}"),
+        }
+    }
+    pair.stacks[1].close(pair.now, server);
+    pair.settle();
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.connections().is_empty())
+    );
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.poll_timeout().is_none())
+    );
+}
+
+#[test]
+fn a_listener_that_closes_resets_what_waits() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("0.0.0.0", 80), 16).unwrap();
+    let client = pair.stacks[0]
+        .connect(pair.now, at("10.0.0.2", 80), None)
+        .unwrap();
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.stacks[0].state(client), State::Established);
+    pair.stacks[1].close_listener(pair.now, listener);
+    assert_eq!(pair.stacks[1].listener_address(listener), None);
+    pair.run_for(Duration::from_millis(100));
+    assert_eq!(pair.stacks[0].ended(client), Some(Ended::Reset));
+    assert!(pair.stacks[1].connections().is_empty());
+    assert!(
+        pair.stacks[1].listen(at("0.0.0.0", 80), 16).is_ok(),
+        "the port is free again"
+    );
+}
+
+#[test]
+fn a_connection_that_dies_in_the_accept_queue_is_still_handed_out() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("::", 80), 16).unwrap();
+    let client = pair.stacks[0]
+        .connect(pair.now, at("10.0.0.2", 80), None)
+        .unwrap();
+    pair.run_for(Duration::from_millis(100));
+    pair.stacks[0].abort(pair.now, client);
+    pair.run_for(Duration::from_millis(100));
+    let server = pair.stacks[1].accept(listener).expect("it waits, dead");
+    let mut told = false;
+    while let Some(event) = pair.stacks[1].poll_event() {
+        told |= matches!(event, Event::Connection(id, wake) if id == server && wake.intersects(Wake::ENDED));
+    }
+    assert!(told);
+    assert_eq!(
+        pair.stacks[1].read(pair.now, server, &mut [0]),
+        Err(ReadError::Ended(Ended::Reset))
+    );
+    assert_eq!(pair.stacks[1].accept(listener), None);
+}
+
+#[test]
+fn many_connections_each_its_own_text() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 1000).unwrap();
+    let clients: Vec<_> = (0..300)
+        .map(|_| {
+            pair.stacks[0]
+                .connect(pair.now, at("10.0.0.2", 80), None)
+                .unwrap()
+        })
+        .collect();
+    pair.run_for(Duration::from_millis(100));
+    let mut servers = Vec::new();
+    while let Some(server) = pair.stacks[1].accept(listener) {
+        servers.push(server);
+    }
+    assert_eq!(servers.len(), clients.len());
+    for &client in &clients {
+        let port = pair.stacks[0].endpoints(client).unwrap().local.port();
+        pair.stacks[0]
+            .write(pair.now, client, &port.to_be_bytes())
+            .unwrap();
+    }
+    pair.run_for(Duration::from_millis(100));
+    for server in servers {
+        let mut buffer = [0; 10];
+        assert_eq!(pair.stacks[1].read(pair.now, server, &mut buffer), Ok(2));
+        let port = pair.stacks[1].endpoints(server).unwrap().remote.port();
+        assert_eq!(u16::from_be_bytes([buffer[0], buffer[1]]), port);
+        pair.stacks[1].close(pair.now, server);
+    }
+    for client in clients {
+        pair.stacks[0].close(pair.now, client);
+    }
+    pair.settle();
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.connections().is_empty())
+    );
+}
+
+#[test]
+fn output_takes_turns() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 1000).unwrap();
+    let clients: Vec<_> = (0..3)
+        .map(|_| {
+            pair.stacks[0]
+                .connect(pair.now, at("10.0.0.2", 80), None)
+                .unwrap()
+        })
+        .collect();
+    pair.run_for(Duration::from_millis(100));
+    while pair.stacks[1].accept(listener).is_some() {}
+    for &client in &clients {
+        pair.stacks[0]
+            .write(pair.now, client, &pattern(7_000))
+            .unwrap();
+    }
+    let mut ports = Vec::new();
+    while let Some(transmit) = pair.stacks[0].poll_transmit(pair.now) {
+        ports.push(u16::from_be_bytes([
+            transmit.headers[20],
+            transmit.headers[21],
+        ]));
+    }
+    assert!(ports.len() >= 12, "{ports:?}");
+    for turn in ports.chunks(3).take(4) {
+        assert!(
+            turn[0] != turn[1] && turn[1] != turn[2] && turn[0] != turn[2],
+            "{ports:?}"
+        );
+    }
+}
+
+#[test]
+fn ephemeral_ports_run_out_and_come_back() {
+    let config = Config {
+        ephemeral_ports: 50_000..=50_009,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config, |_, link| link);
+    let to = at("10.0.0.2", 81);
+    let ids: Vec<_> = (0..10)
+        .map(|_| pair.stacks[0].connect(pair.now, to, None).unwrap())
+        .collect();
+    assert_eq!(
+        pair.stacks[0].connect(pair.now, to, None),
+        Err(ConnectError::NoPort)
+    );
+    // Another peer is another four-tuple.
+    assert!(
+        pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 82), None)
+            .is_ok()
+    );
+    pair.stacks[0].close(pair.now, ids[3]);
+    pair.pump();
+    assert!(pair.stacks[0].connect(pair.now, to, None).is_ok());
+}
+
+#[test]
+fn what_connect_and_listen_refuse() {
+    let mut pair = Pair::new();
+    let now = pair.now;
+    let stack = &mut pair.stacks[0];
+    for bad in [
+        "0.0.0.0:80",
+        "224.0.0.1:80",
+        "255.255.255.255:80",
+        "10.0.0.255:80",
+        "10.0.0.2:0",
+        "[::]:80",
+        "[ff02::1]:80",
+    ] {
+        let to = bad.parse().unwrap();
+        assert_eq!(
+            stack.connect(now, to, None),
+            Err(ConnectError::InvalidAddress(to)),
+            "{bad}"
+        );
+    }
+    let far = at("192.0.2.1", 80);
+    assert_eq!(
+        stack.connect(now, far, None),
+        Err(ConnectError::NoRoute(far.ip()))
+    );
+    let to = at("10.0.0.2", 80);
+    for from in [at("10.0.0.9", 0), at("fd00::1", 0)] {
+        assert_eq!(
+            stack.connect(now, to, Some(from)),
+            Err(ConnectError::NotLocal(from))
+        );
+    }
+    assert!(stack.connect(now, to, Some(at("10.0.0.1", 4000))).is_ok());
+    assert_eq!(
+        stack.connect(now, to, Some(at("0.0.0.0", 4000))),
+        Err(ConnectError::InUse)
+    );
+
+    let not_ours = at("10.0.0.2", 80);
+    assert_eq!(
+        stack.listen(not_ours, 1),
+        Err(ListenError::NotLocal(not_ours))
+    );
+    let all = stack.listen(at("::", 80), 1).unwrap();
+    assert_eq!(stack.listen(at("0.0.0.0", 80), 1), Err(ListenError::InUse));
+    assert!(
+        stack.listen(at("10.0.0.1", 80), 1).is_ok(),
+        "a narrower one goes first"
+    );
+    assert_eq!(stack.listen(at("10.0.0.1", 80), 1), Err(ListenError::InUse));
+    assert_eq!(stack.listener_address(all), Some(at("::", 80)));
+    let any = stack.listen(at("10.0.0.1", 0), 1).unwrap();
+    assert!(stack.listener_address(any).unwrap().port() >= 49152);
+}
+
+#[test]
+fn to_ourselves() {
+    for to in ["10.0.0.1", "127.0.0.1", "fd00::1", "::1"] {
+        let mut pair = Pair::new();
+        let now = pair.now;
+        let stack = &mut pair.stacks[0];
+        let listener = stack.listen(at("::", 80), 4).unwrap();
+        let client = stack.connect(now, at(to, 80), None).unwrap();
+        assert!(
+            stack.poll_transmit(now).is_none(),
+            "nothing leaves the stack"
+        );
+        let server = stack.accept(listener).unwrap();
+        assert_eq!(
+            stack.endpoints(server).unwrap().remote,
+            stack.endpoints(client).unwrap().local
+        );
+        assert_eq!(stack.write(now, client, &pattern(20_000)), Ok(20_000));
+        assert!(stack.poll_transmit(now).is_none());
+        let mut got = vec![0; 30_000];
+        assert_eq!(stack.read(now, server, &mut got), Ok(20_000), "{to}");
+        assert!(got[..20_000] == pattern(20_000));
+    }
+}
+
+#[test]
+fn link_local_peers_of_two_links_are_two_hosts() {
+    let mut stack = Stack::new(Arc::new(Config::default()), [1; 32]);
+    for _ in 0..2 {
+        stack.add_link(pair::link(Medium::Ip, &["fe80::1/64"]));
+    }
+    let now = Instant::from_millis(5);
+    let to = |scope| SocketAddr::V6(SocketAddrV6::new("fe80::2".parse().unwrap(), 80, 0, scope));
+    let from = Some("[fe80::1]:4000".parse().unwrap());
+    for scope in [1, 2] {
+        let id = stack.connect(now, to(scope), from).unwrap();
+        assert_eq!(stack.endpoints(id).unwrap().remote, to(scope));
+        assert_eq!(
+            stack.connect(now, to(scope), from),
+            Err(ConnectError::InUse)
+        );
+        assert_eq!(stack.poll_transmit(now).unwrap().link, LinkId(scope - 1));
+    }
+    // A RST from one link's peer ends that link's attempt only.
+    let mut peer = Stack::new(Arc::new(Config::default()), [2; 32]);
+    peer.add_link(pair::link(Medium::Ip, &["fe80::2/64"]));
+    let id = stack.connect(now, to(2), None).unwrap();
+    let other = stack
+        .connect(now, to(1), Some(stack.endpoints(id).unwrap().local))
+        .unwrap();
+    for _ in 0..2 {
+        let flying = pair::flying(&stack.poll_transmit(now).unwrap(), now);
+        let packet = Packet {
+            octets: &flying.octets,
+            owner: None,
+            checksum_valid: false,
+            segment_size: None,
+        };
+        peer.handle_packet(now, LinkId(0), packet);
+    }
+    let reset = pair::flying(&peer.poll_transmit(now).unwrap(), now);
+    let packet = Packet {
+        octets: &reset.octets,
+        owner: None,
+        checksum_valid: false,
+        segment_size: None,
+    };
+    stack.handle_packet(now, LinkId(1), packet);
+    assert_eq!(stack.ended(id), Some(Ended::Refused));
+    assert_eq!(stack.ended(other), None);
+}
+
+#[test]
+fn the_stack_may_move_between_threads() {
+    fn assert_send<T: Send>() {}
+    assert_send::<Stack>();
+}
+
+/// Passes state changes on.
+struct Hears(mpsc::Sender<(State, State)>);
+
+impl Observer for Hears {
+    fn observe(&mut self, _: Instant, _: &Endpoints, event: &TraceEvent) {
+        if let TraceEvent::StateChanged { from, to, .. } = *event {
+            let _ = self.0.send((from, to));
+        }
+    }
+}
+
+#[test]
+fn an_observer_hears_the_whole_way() {
+    let mut pair = Pair::new();
+    let (sender, heard) = mpsc::channel();
+    pair.stacks[0].set_observer(Some(Box::new(Hears(sender))));
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0].close(pair.now, client);
+    pair.run_for(Duration::from_millis(100));
+    pair.stacks[1].close(pair.now, server);
+    pair.settle();
+    use State::*;
+    let way = [
+        Closed,
+        SynSent,
+        Established,
+        FinWait1,
+        FinWait2,
+        TimeWait,
+        Closed,
+    ];
+    let expected: Vec<_> = way.windows(2).map(|pair| (pair[0], pair[1])).collect();
+    assert_eq!(heard.try_iter().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn half_open_connections_are_listed() {
+    let mut pair = Pair::new();
+    pair.stacks[1].listen(at("::", 80), 16).unwrap();
+    // Of every handshake the third segment is lost.
+    pair.lose = Box::new(|from, flying| from == 0 && flying.octets.len() < 60);
+    for _ in 0..3 {
+        pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 80), None)
+            .unwrap();
+    }
+    pair.run_for(Duration::from_millis(100));
+    let listed = pair.stacks[1].connections();
+    assert_eq!(listed.len(), 3);
+    assert!(listed.iter().all(|(_, state)| *state == State::SynReceived));
+    assert!(
+        listed
+            .iter()
+            .all(|(who, _)| who.local == at("10.0.0.2", 80))
+    );
+    pair.lose = Box::new(|_, _| false);
+    pair.run_for(Duration::from_secs(10));
+    let listed = pair.stacks[1].connections();
+    assert!(listed.len() == 3 && listed.iter().all(|(_, state)| *state == State::Established));
+}
+
+#[test]
+fn time_wait_is_bounded_and_a_new_syn_may_reuse_it() {
+    let config = Config {
+        time_wait_entries: 3,
+        ephemeral_ports: 50_000..=50_099,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config, |_, link| link);
+    let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 100).unwrap();
+    for _ in 0..6 {
+        let client = pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 80), None)
+            .unwrap();
+        pair.run_for(Duration::from_millis(50));
+        let server = pair.stacks[1].accept(listener).unwrap();
+        // The server closes first, and so waits.
+        pair.stacks[1].close(pair.now, server);
+        pair.run_for(Duration::from_millis(50));
+        pair.stacks[0].close(pair.now, client);
+        pair.run_for(Duration::from_millis(50));
+    }
+    let waiting = pair.stacks[1].connections();
+    assert_eq!(waiting.len(), 3, "{waiting:?}");
+    let from = waiting[0].0.remote;
+    let again = pair.stacks[0]
+        .connect(pair.now, at("10.0.0.2", 80), Some(from))
+        .unwrap();
+    pair.run_for(Duration::from_millis(50));
+    assert_eq!(pair.stacks[0].state(again), State::Established);
+    assert_eq!(
+        pair.stacks[1]
+            .connections()
+            .iter()
+            .filter(|(_, s)| *s == State::TimeWait)
+            .count(),
+        2
+    );
+}
+
+#[test]
+fn text_is_the_same_through_read_chunk_and_peek() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("fd00::2", 80));
+    pair.stacks[0].write(pair.now, client, b"hello").unwrap();
+    pair.run_for(Duration::from_millis(100));
+    let mut buffer = [0; 10];
+    assert_eq!(pair.stacks[1].peek(server, &mut buffer), Ok(5));
+    assert_eq!(&buffer[..5], b"hello");
+    assert_eq!(
+        &pair.stacks[1].read_chunk(pair.now, server, 3).unwrap()[..],
+        b"hel"
+    );
+    assert_eq!(
+        &pair.stacks[1].read_chunk(pair.now, server, 30).unwrap()[..],
+        b"lo"
+    );
+    assert_eq!(
+        pair.stacks[1].read_chunk(pair.now, server, 30),
+        Err(ReadError::Empty)
+    );
+    pair.stacks[0].set_ttl(client, 7);
+    assert_eq!(pair.stacks[0].ttl(client), Some(7));
+    pair.stacks[0].write(pair.now, client, b"x").unwrap();
+    let transmit = pair.stacks[0].poll_transmit(pair.now).unwrap();
+    assert_eq!(transmit.headers[7], 7, "the hop limit");
+}
