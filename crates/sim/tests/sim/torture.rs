@@ -20,6 +20,9 @@ use woshou_sim::seed::{Chance, Stream};
 use woshou_sim::{Content, Conversation, Host, Outcome, Path, Script, Side, scenario};
 use woshou_tcp::{Config, Instant, SeqNum};
 
+/// 2 MSL of RFC 9293.
+const TIME_WAIT: Duration = Duration::from_secs(240);
+
 /// A number in `from..=to`.
 fn within(chance: &mut Chance, from: u64, to: u64) -> u64 {
     chance.draw().within(from, to)
@@ -37,7 +40,7 @@ fn coin(chance: &mut Chance) -> bool {
 fn path(chance: &mut Chance) -> Path {
     let bursts = coin(chance).then_some(Bursts {
         begin: 0.005,
-        end: 0.4,
+        end: 0.7,
         chance: 0.8,
     });
     Path {
@@ -74,6 +77,9 @@ fn host(chance: &mut Chance, side: Side) -> Host {
         nagle: coin(chance),
         receive_buffer: 1 << within(chance, 12, 20),
         send_buffer: 1 << within(chance, 12, 20),
+        // So that only a fault of the stack, and not a long run of bad luck, makes a seed fail.
+        open_timeout: Duration::from_secs(3_600),
+        time_wait: TIME_WAIT,
         ..Config::default()
     };
     Host {
@@ -269,4 +275,20 @@ fn the_torture_is_one() {
         let share = count as f64 / total.left as f64;
         assert!((0.03..0.15).contains(&share), "{what}: {share}");
     }
+}
+
+#[test]
+#[ignore = "woshou-tcp measures round trips across retransmissions; take this line out with its fix"]
+fn repairs_are_quick() {
+    // The median and the slowest but 2 % of 100 kB both ways: the loss of a tenth of all packets costs time,
+    // but a measured round trip must never include a wait for the retransmission timer.
+    let mut seconds: Vec<_> = (0..200)
+        .map(|seed| (conversation(seed).run(seed, &mut ()).took - TIME_WAIT).as_secs_f64())
+        .collect();
+    seconds.sort_by(f64::total_cmp);
+    let (median, slow) = (seconds[100], seconds[195]);
+    assert!(
+        median < 4.0 && slow < 30.0,
+        "median {median} s, all but 2 %: {slow} s"
+    );
 }

@@ -8,7 +8,9 @@ use woshou_sim::app::{Echo, Finish};
 use woshou_sim::link::mtu::Mtu;
 use woshou_sim::link::queue::Queue;
 use woshou_sim::link::rate::Rate;
-use woshou_sim::{Content, Conversation, Halt, Host, Party, Path, Script, Side, World, scenario};
+use woshou_sim::{
+    Content, Conversation, Fault, Halt, Host, Party, Path, Script, Side, World, scenario,
+};
 use woshou_tcp::Instant;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -189,4 +191,53 @@ fn watching_changes_nothing() {
         packets(" arrived ") + packets("lost by chance")
     );
     assert!(packets("Sent {") > 70);
+}
+
+#[test]
+fn faults_are_found() {
+    let [said, other] = [1, 2].map(|seed| Content::Random { seed, len: 10_000 });
+    let fault = |change: fn(&mut Conversation, Content)| {
+        let mut upload = upload(said, hosts(), false);
+        change(&mut upload, other);
+        upload.run(1, &mut ()).check().unwrap_err()
+    };
+    let expects = |upload: &mut Conversation, content| {
+        upload.parties[1].as_mut().unwrap().expects = content;
+    };
+    let wrong = (0..)
+        .find(|&place| said.octet(place) != other.octet(place))
+        .unwrap();
+    assert_eq!(fault(expects), Fault::WrongOctet(Side::Right, wrong));
+    let silent = fault(|upload, _| upload.parties[0].as_mut().unwrap().says = Content::NONE);
+    let nothing = Fault::Octets {
+        side: Side::Right,
+        expected: 10_000,
+        received: 0,
+    };
+    assert_eq!(silent, nothing);
+    let refused = fault(|upload, _| upload.parties[1] = None);
+    assert!(
+        matches!(
+            refused,
+            Fault::NotSent {
+                side: Side::Left,
+                sent: 0,
+                ..
+            }
+        ),
+        "{refused}"
+    );
+    let short = fault(|upload, _| upload.limit = Instant::from_millis(15));
+    assert_eq!(short, Fault::NoRest(Halt::Limit));
+    let waits = fault(|upload, _| upload.limit = Instant::from_millis(30_000));
+    assert_eq!(waits, Fault::NoRest(Halt::Limit), "TIME-WAIT is not over");
+    let planned = fault(|upload, _| upload.ends[0] = None);
+    assert!(matches!(
+        planned,
+        Fault::Ended {
+            side: Side::Left,
+            expected: None,
+            ..
+        }
+    ));
 }
