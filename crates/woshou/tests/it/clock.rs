@@ -47,6 +47,7 @@ async fn a_peer_that_vanishes_is_noticed_when_the_config_says() {
     let a = Cable {
         device: a,
         cut: Arc::clone(&cut),
+        full: Arc::default(),
     };
     let client = Net::builder()
         .device(Box::new(a), [cidr("10.0.0.1", 24)])
@@ -111,4 +112,37 @@ async fn delayed_acknowledgements_and_time_wait_run_by_it() {
     sleep(Duration::from_secs(61)).await;
     assert!(!waits(&client));
     drop(listener);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_device_that_never_says_when_is_tried_again_soon() {
+    let (a, b) = pair(MemoryOptions::default());
+    let full = Arc::new(AtomicBool::new(false));
+    let a = Cable {
+        device: a,
+        cut: Arc::default(),
+        full: Arc::clone(&full),
+    };
+    let client = Net::builder()
+        .device(Box::new(a), [cidr("10.0.0.1", 24)])
+        .spawn()
+        .unwrap();
+    let server = Net::builder()
+        .device(Box::new(b), [cidr("10.0.0.2", 24)])
+        .spawn()
+        .unwrap();
+    let (mut ours, mut theirs, _listener) = connected(&client, &server).await;
+    ours.set_nodelay(true).unwrap();
+    for _ in 0..20 {
+        let start = Instant::now();
+        full.store(true, Ordering::SeqCst);
+        ours.write_all(b"x").await.unwrap();
+        theirs.read_exact(&mut [0; 1]).await.unwrap();
+        assert!(!full.load(Ordering::SeqCst));
+        assert!(
+            start.elapsed() < Duration::from_millis(10),
+            "{:?}",
+            start.elapsed()
+        );
+    }
 }

@@ -1,10 +1,11 @@
 //! Devices with a descriptor: tokio's readiness, both ways.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
@@ -79,6 +80,41 @@ async fn text_crosses_and_a_full_device_loses_nothing() {
         ours.info().map_or(0, |info| info.total_retrans),
         0,
         "nothing was lost on the way"
+    );
+}
+
+#[tokio::test]
+async fn a_full_device_goes_on_as_soon_as_there_is_room() {
+    // More SYNs than the kernel queues, and nothing ever comes back to wake the driver.
+    const ATTEMPTS: usize = 60;
+    let (ours, wire) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    wire.set_nonblocking(true).unwrap();
+    let device = Box::new(Datagrams(ours));
+    let net = Net::builder()
+        .device(device, [cidr("10.0.0.1", 24)])
+        .spawn()
+        .unwrap();
+    let mut attempts = tokio::task::JoinSet::new();
+    for _ in 0..ATTEMPTS {
+        let net = net.clone();
+        attempts.spawn(async move { net.connect("10.0.0.2:80").await });
+    }
+    let mut ports = BTreeSet::new();
+    let start = Instant::now();
+    while ports.len() < ATTEMPTS && start.elapsed() < Duration::from_secs(5) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let mut frame = [0; 2000];
+        while let Ok(len) = wire.recv(&mut frame) {
+            assert!(len >= 40 && frame[0] == 0x45, "an IPv4 packet with TCP");
+            ports.insert([frame[20], frame[21]]);
+        }
+    }
+    assert_eq!(ports.len(), ATTEMPTS);
+    let took = start.elapsed();
+    assert!(
+        took < Duration::from_millis(800),
+        "before any SYN is sent again: {took:?}"
     );
 }
 

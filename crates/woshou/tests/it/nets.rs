@@ -78,10 +78,13 @@ pub(crate) async fn rest(mut from: impl AsyncRead + Unpin) -> io::Result<Vec<u8>
     from.read_to_end(&mut text).await.map(|_| text)
 }
 
-/// A device whose cable can be cut: from then on what it sends is lost, silently.
+/// A device with a troubled cable.
 pub(crate) struct Cable<D> {
     pub(crate) device: D,
+    /// From then on what it sends is lost, silently.
     pub(crate) cut: Arc<AtomicBool>,
+    /// The next frame finds it full; nobody says when there is room again.
+    pub(crate) full: Arc<AtomicBool>,
 }
 
 impl<D: Device> Device for Cable<D> {
@@ -92,6 +95,9 @@ impl<D: Device> Device for Cable<D> {
         self.device.recv(buffer)
     }
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
+        if self.full.swap(false, Ordering::SeqCst) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         if self.cut.load(Ordering::SeqCst) {
             Ok(())
         } else {
