@@ -128,7 +128,8 @@ impl Timeline {
 
     /// Registers a host. Order matters for the eye: the first one is drawn on the left.
     ///
-    /// At most 65536 hosts; more share the last number.
+    /// At most 65536 hosts; more share the last number. Of the name, 64 characters are kept; control characters,
+    /// which could do anything to a terminal, become spaces.
     pub fn host(&mut self, name: &str, addresses: &[IpAddr]) -> HostId {
         let id = HostId(u16::try_from(self.hosts.len()).unwrap_or(u16::MAX));
         self.hosts.push(Host {

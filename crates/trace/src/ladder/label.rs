@@ -119,7 +119,7 @@ pub(super) fn note(row: &Row, lang: Lang) -> String {
             )
         }
         Mark::Ended(ended) => format!("■ {}{colon}{}", lang.word(Word::Ended), lang.ended(*ended)),
-        Mark::Late(seq, 0) => format!("↯ ack {}", lang.word(Word::Late)),
-        Mark::Late(seq, len) => format!("↯ seq {seq} len {len}, {}", lang.word(Word::Late)),
+        Mark::Late(_, 0) => format!("↯ {}", lang.word(Word::Late)),
+        Mark::Late(seq, len) => format!("↯ seq {seq} len {len} · {}", lang.word(Word::Late)),
     }
 }

@@ -111,6 +111,7 @@ pub(crate) struct Story {
 /// What TCP said it sends, until the packet leaves.
 #[derive(Clone, Copy, Debug)]
 struct Said {
+    at: Instant,
     header: Header,
     len: u32,
     reason: Reason,
@@ -223,17 +224,23 @@ impl Story {
     /// What TCP said about a segment that leaves now. It stays remembered while the rest of it (GSO) may follow.
     fn said(&mut self, side: Side, header: &Header, len: u32) -> Option<Said> {
         let said = &mut self.memory(side).said;
-        let control = Flags::SYN | Flags::RST;
-        let at = said.iter().rposition(|s| {
+        let matches = |s: &Said| {
             let offset = header.seq.distance_from(s.header.seq);
+            let whole = offset.wrapping_add(len) >= s.len;
+            let control = Flags::SYN | Flags::RST | if whole { Flags::FIN } else { Flags::NONE };
+            let common = |flags: Flags| Flags::from_bits(flags.bits() & control.bits());
             (offset == 0 || offset < s.len)
                 && len <= s.len
                 && s.header.ack == header.ack
-                && s.header.flags.intersects(control) == header.flags.intersects(control)
-        })?;
+                && common(s.header.flags) == common(header.flags)
+        };
+        // The newest instant, since what was said before may never have left; of that instant the first, since
+        // packets leave in order.
+        let newest = said.iter().rfind(|s| matches(s))?.at;
+        let at = said.iter().position(|s| s.at == newest && matches(s))?;
         let found = *said.get(at)?;
-        // What was said before and never left will not leave any more.
-        let whole = header.seq.distance_from(found.header.seq) + len >= found.len;
+        // What was said before and did not leave will not leave any more.
+        let whole = header.seq.distance_from(found.header.seq).wrapping_add(len) >= found.len;
         said.drain(..if whole { at + 1 } else { at });
         Some(found)
     }
@@ -360,6 +367,7 @@ impl Builder<'_> {
                 let memory = story.memory(side);
                 let changes = memory.changes;
                 memory.said.push_back(Said {
+                    at: now,
                     header,
                     len,
                     reason,

@@ -10,7 +10,7 @@ use self::layout::{LINE, Layout, Placed, lay};
 use super::story::{Arrow, Course, End, Mark, Row, Side, Story, tell};
 use super::{Item, Options, label};
 use crate::timeline::Timeline;
-use crate::words::{Lang, Word};
+use crate::words::Word;
 
 /// Width of the picture, and where the two time lines stand, in pixels.
 const WIDTH: f64 = 960.0;
@@ -113,7 +113,7 @@ const fn anchor(side: Side) -> &'static str {
     }
 }
 
-/// The text as XML takes it; control characters, which XML 1.0 forbids, become spaces.
+/// The text as XML takes it; what XML 1.0 forbids becomes a space.
 fn escape(words: &str) -> String {
     let mut out = String::new();
     for c in words.chars() {
@@ -121,6 +121,7 @@ fn escape(words: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
+            '\u{fffe}' | '\u{ffff}' => out.push(' '),
             c if c.is_control() => out.push(' '),
             c => out.push(c),
         }
@@ -128,7 +129,7 @@ fn escape(words: &str) -> String {
     out
 }
 
-/// `0.000`, `12.345 ms`-like without the unit; `s` for whole seconds when the wait is long.
+/// Milliseconds with three digits after the point.
 fn clock(at: Instant) -> String {
     let micros = at.as_micros();
     format!("{}.{:03}", micros / 1000, micros % 1000)
@@ -405,12 +406,13 @@ impl Canvas {
             placed.y
         );
         let offset = inward(side) * 18.0;
-        self.words("m", (offset, -5.0), anchor(side), &label::numbers(arrow));
-        let below = label::inline(arrow, lang)
-            .into_iter()
-            .chain(label::beneath(arrow, lang));
+        let mut numbers = label::numbers(arrow);
+        if let Some(inline) = label::inline(arrow, lang) {
+            numbers = format!("{numbers} · {inline}");
+        }
+        self.words("m", (offset, -5.0), anchor(side), &numbers);
         let mut y = 13.5;
-        for words in below {
+        for words in label::beneath(arrow, lang) {
             self.words("y", (offset, y), anchor(side), &words);
             y += LINE;
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use unicode_width::UnicodeWidthStr;
 use woshou_tcp::{Instant, State};
 
 use super::story::{Arrow, Course, End, Mark, Row, Side, Story, tell};
@@ -19,7 +19,7 @@ const STATE: usize = 12;
 const ZONE: usize = WIDTH - TIME - 2 * (STATE + 2) - 1;
 
 /// Columns that the arrow of a lost segment keeps away from the other side.
-const SHORT: usize = 8;
+const SHORT: usize = 4;
 
 /// Draws every connection of `timeline`; lines end in `\n` and are at most [`WIDTH`] columns wide.
 #[must_use]
@@ -180,6 +180,9 @@ impl Page {
                 below.insert(0, inline);
             }
         }
+        if words.width() > room {
+            words = words.replace("  ", " ");
+        }
         let words = fit(&words, room);
         let dashes = "─".repeat(room - words.width() + 1);
         let blank = " ".repeat(short);
@@ -269,14 +272,13 @@ fn fit(words: &str, room: usize) -> String {
         return words.to_owned();
     }
     let mut cut = String::new();
-    let mut used = 0;
     for c in words.chars() {
-        let wide = c.width().unwrap_or(0);
-        if used + wide + 1 > room {
+        // The width of the whole, not of its characters: a variation selector widens the one before it.
+        cut.push(c);
+        if cut.width() + 1 > room {
+            cut.pop();
             break;
         }
-        used += wide;
-        cut.push(c);
     }
     cut.push('…');
     cut

@@ -91,12 +91,8 @@ pub(super) fn lay<'a>(story: &'a Story, options: &Options, top: f64) -> Layout<'
             mark: Mark::Arrow(arrow),
             ..
         }) = &item
+            && let Course::Arrives(end) = arrow.course
         {
-            let end = if let Course::Arrives(end) = arrow.course {
-                end
-            } else {
-                at
-            };
             points.push((end, false, n));
         }
         layout.placed.push(Placed {
@@ -157,8 +153,7 @@ impl Pen {
         let lane = usize::from(side == Side::Right);
         let (above, below) = match &row.mark {
             Mark::Arrow(arrow) if departs => {
-                let mut lines = label::beneath(arrow, options.lang).len();
-                lines += usize::from(label::inline(arrow, options.lang).is_some());
+                let lines = label::beneath(arrow, options.lang).len();
                 // A whole line is less than the eye thinks: count what hangs below the slant.
                 (
                     LINE,
@@ -166,13 +161,15 @@ impl Pen {
                 )
             }
             Mark::Arrow(_) => (0.0, 4.0),
-            _ => (8.0, 16.0),
+            // Words hang lower the farther they are from their line's beginning.
+            Mark::State => (10.0, 12.0),
+            _ => (20.0, 12.0),
         };
         let free = self.free.get(lane).copied().unwrap_or(self.floor);
         let mut y = (free + above).max(self.floor);
         if departs {
             placed.y = y;
-            placed.end = y + LEAST_WAY;
+            placed.end = y + USUAL_WAY;
         } else {
             let way = pixels(at.as_nanos().saturating_sub(row.at.as_nanos()), self.scale);
             y = y.max(placed.y + way.clamp(LEAST_WAY, LONGEST_WAIT * 2.0));
@@ -181,10 +178,7 @@ impl Pen {
         if let Some(free) = self.free.get_mut(lane) {
             *free = y + below;
         }
-        let seen = matches!(&row.mark, Mark::Arrow(a) if !departs && !matches!(a.course, Course::Arrives(_)));
-        if !seen {
-            layout.times.push((side, y, at));
-        }
+        layout.times.push((side, y, at));
     }
 
     /// Lets the time run to `at`.
