@@ -318,6 +318,18 @@ fn tcp_fields<'a>(
             refusal: code(refusal),
             why: lang.refusal(refusal),
         },
+        TraceEvent::Ended { reason } => Fields::Ended {
+            connection,
+            reason: code(reason),
+            why: lang.ended(reason),
+        },
+        _ => inner_fields(connection, event),
+    }
+}
+
+/// The events that no segment shows: timers, estimators.
+fn inner_fields<'a>(connection: Connection<'a>, event: &TraceEvent) -> Fields<'a> {
+    match *event {
         TraceEvent::TimerFired { timer } => Fields::Timer {
             connection,
             timer: code(timer),
@@ -345,11 +357,6 @@ fn tcp_fields<'a>(
             ssthresh: (ssthresh != u64::MAX).then_some(ssthresh),
             in_flight,
             recovery,
-        },
-        TraceEvent::Ended { reason } => Fields::Ended {
-            connection,
-            reason: code(reason),
-            why: lang.ended(reason),
         },
         _ => Fields::Other { connection },
     }

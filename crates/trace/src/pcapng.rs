@@ -1,4 +1,4 @@
-//! pcapng files: of a timeline ([`write`]), and of a live device frame by frame ([`PcapngWriter`]).
+//! pcapng files: of a timeline ([`write()`]), and of a live device frame by frame ([`PcapngWriter`]).
 //!
 //! Nanosecond timestamps, a direction flag, and a comment on each packet that says what tcpdump cannot know: the
 //! sender's state and why the segment was sent. Wireshark shows it as `frame.comment`.

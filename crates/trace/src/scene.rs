@@ -94,6 +94,10 @@ impl Scene {
     }
 
     /// TCP sends, and the packet leaves.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "a scene reads as one line a segment"
+    )]
     pub(crate) fn send(
         &mut self,
         at: u64,

@@ -1,5 +1,8 @@
 use proptest::prelude::*;
 use woshou_tcp::Reason;
+use woshou_wire::icmpv4::Icmpv4Message;
+use woshou_wire::ipv4::Ipv4Header;
+use woshou_wire::udp::UdpHeader;
 
 use super::*;
 use crate::scene::{ACK, Scene, X, Y, classic, header, trouble};
@@ -58,28 +61,27 @@ fn without_a_wire_the_events_speak() {
     assert_eq!(text(&scene.t, &Options::default()), expected);
 }
 
+/// An IPv4 packet from 10.0.0.1 to 10.0.0.2.
+fn packet(protocol: u8, body: &[u8], fragment_offset: u16) -> Vec<u8> {
+    let header = Ipv4Header {
+        source: [10, 0, 0, 1].into(),
+        destination: [10, 0, 0, 2].into(),
+        protocol,
+        ttl: 64,
+        tos: 0,
+        id: 1,
+        dont_fragment: false,
+        more_fragments: false,
+        fragment_offset,
+    };
+    let mut octets = vec![0; 20];
+    header.write(body.len(), &mut octets).unwrap();
+    octets.extend_from_slice(body);
+    octets
+}
+
 #[test]
 fn udp_icmp_and_others_in_short_form() {
-    use woshou_wire::icmpv4::Icmpv4Message;
-    use woshou_wire::ipv4::Ipv4Header;
-    use woshou_wire::udp::UdpHeader;
-    let packet = |protocol, body: &[u8], fragment_offset| {
-        let header = Ipv4Header {
-            source: [10, 0, 0, 1].into(),
-            destination: [10, 0, 0, 2].into(),
-            protocol,
-            ttl: 64,
-            tos: 0,
-            id: 1,
-            dont_fragment: false,
-            more_fragments: false,
-            fragment_offset,
-        };
-        let mut octets = vec![0; 20];
-        header.write(body.len(), &mut octets).unwrap();
-        octets.extend_from_slice(body);
-        octets
-    };
     let icmp = |message: Icmpv4Message<'_>| {
         let mut octets = vec![0; 200];
         let len = message.write(&mut octets).unwrap();
