@@ -11,7 +11,7 @@ use woshou_stack::{
     Config, ConnectError, Event, LinkConfig, LinkId, ListenError, Medium, Packet, Stack,
 };
 use woshou_tcp::{
-    Ended, Endpoints, Instant, Observer, ReadError, State, TraceEvent, Wake, WriteError,
+    Ended, Endpoints, Instant, Observer, ReadError, SeqNum, State, TraceEvent, Wake, WriteError,
 };
 
 /// A name, and how it is made.
@@ -660,4 +660,140 @@ fn text_is_the_same_through_read_chunk_and_peek() {
     pair.stacks[0].write(pair.now, client, b"x").unwrap();
     let transmit = pair.stacks[0].poll_transmit(pair.now).unwrap();
     assert_eq!(transmit.headers[7], 7, "the hop limit");
+}
+
+#[test]
+fn slots_are_used_again() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("::", 80), 16).unwrap();
+    let mut last = None;
+    for round in 0..20 {
+        let client = pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 80), None)
+            .unwrap();
+        pair.run_for(Duration::from_millis(50));
+        let server = pair.stacks[1].accept(listener).unwrap();
+        // Either side closes first in turn; the other is aborted.
+        pair.stacks[round % 2].close(pair.now, [client, server][round % 2]);
+        pair.stacks[1 - round % 2].abort(pair.now, [client, server][1 - round % 2]);
+        pair.stacks[1 - round % 2].close(pair.now, [client, server][1 - round % 2]);
+        pair.run_for(Duration::from_millis(500));
+        let names = [format!("{client:?}"), format!("{server:?}")];
+        assert!(
+            names.iter().all(|name| name.contains("index: 0,")),
+            "{names:?}"
+        );
+        assert_ne!(last, Some(client), "yet the old id names nothing");
+        last = Some(client);
+    }
+}
+
+#[test]
+fn no_room_for_time_wait_means_none() {
+    let config = Config {
+        time_wait_entries: 0,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config, |_, link| link);
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0].close(pair.now, client);
+    pair.run_for(Duration::from_millis(50));
+    pair.stacks[1].close(pair.now, server);
+    pair.run_for(Duration::from_millis(500));
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.connections().is_empty())
+    );
+    assert!(
+        pair.stacks
+            .iter()
+            .all(|stack| stack.poll_timeout().is_none())
+    );
+}
+
+#[test]
+fn a_repeated_fin_starts_time_wait_again() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0].shutdown(pair.now, client);
+    pair.run_for(Duration::from_millis(100));
+    pair.stacks[1].shutdown(pair.now, server);
+    pair.run_for(Duration::from_millis(100));
+    let due = pair.stacks[0].poll_timeout().unwrap();
+    let fin = |flying: &pair::Flying| flying.octets[33] & 1 != 0;
+    let fin = pair
+        .log
+        .iter()
+        .find(|(from, flying)| *from == 1 && fin(flying))
+        .unwrap()
+        .1
+        .clone();
+    pair.run_for(Duration::from_secs(20));
+    let sent = pair.log.len();
+    pair.deliver(0, &fin);
+    pair.pump();
+    assert_eq!(pair.log.len(), sent + 1, "acknowledged again");
+    let again = pair.stacks[0].poll_timeout().unwrap();
+    assert_eq!(again, pair.now + Duration::from_secs(60));
+    assert!(again > due);
+    pair.settle();
+    assert_eq!(pair.now, again);
+}
+
+/// RFC 9293 section 3.4.3, RFC 6191: the new incarnation's numbers lie after the old one's, even when the old one was
+/// faster than the clock of initial sequence numbers (an octet in 4 us).
+#[test]
+fn a_reused_four_tuple_goes_on_with_its_numbers() {
+    let mut pair = Pair::new();
+    pair.delay = Duration::from_micros(10);
+    let (client, server, listener) = pair.connected(at("10.0.0.2", 80));
+    let from = pair.stacks[0].endpoints(client).unwrap().local;
+    let text = pattern(2_000_000);
+    assert!(pair.transfer(1, (server, client), &text) == text);
+    pair.stacks[1].close(pair.now, server);
+    pair.run_for(Duration::from_millis(1));
+    pair.stacks[0].close(pair.now, client);
+    pair.run_for(Duration::from_millis(60));
+    assert_eq!(pair.stacks[1].connections()[0].1, State::TimeWait);
+    let seq = |octets: &[u8]| SeqNum(u32::from_be_bytes(*octets[24..].first_chunk().unwrap()));
+    let last = pair
+        .log
+        .iter()
+        .rfind(|(from, f)| *from == 1 && f.octets[33] & 1 != 0)
+        .unwrap();
+    let last = seq(&last.1.octets);
+    let sent = pair.log.len();
+    pair.stacks[0]
+        .connect(pair.now, at("10.0.0.2", 80), Some(from))
+        .unwrap();
+    pair.run_for(Duration::from_millis(1));
+    assert!(pair.stacks[1].accept(listener).is_some());
+    let syn_ack = pair.log[sent..]
+        .iter()
+        .find(|(from, _)| *from == 1)
+        .unwrap();
+    assert_eq!(syn_ack.1.octets[33], 0x12);
+    assert!(
+        seq(&syn_ack.1.octets).after(last),
+        "{} after {last}",
+        seq(&syn_ack.1.octets)
+    );
+}
+
+#[test]
+fn nodelay_asked_for_while_opening() {
+    let mut pair = Pair::new();
+    pair.stacks[1].listen(at("10.0.0.2", 80), 16).unwrap();
+    for nodelay in [true, false] {
+        let client = pair.stacks[0]
+            .connect(pair.now, at("10.0.0.2", 80), None)
+            .unwrap();
+        pair.stacks[0].set_nodelay(pair.now, client, nodelay);
+        pair.run_for(Duration::from_millis(50));
+        assert_eq!(
+            pair.stacks[0].connection(client).unwrap().nodelay(),
+            nodelay
+        );
+    }
 }

@@ -324,3 +324,61 @@ fn cut<'a>(
         outgoing.packet()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+    use woshou_tcp::event::Reason;
+    use woshou_tcp::{Ecn, Header};
+
+    #[test]
+    fn cut_as_a_device_cuts() {
+        let endpoints = Endpoints {
+            local: "10.0.0.1:80".parse().unwrap(),
+            remote: "10.0.0.2:4000".parse().unwrap(),
+        };
+        let flags = Flags::ACK | Flags::PSH | Flags::FIN;
+        // Length of the first piece of text, of the second, segment size; octets of text in each packet.
+        let cases = [
+            (0, 0, None, vec![0]),
+            (7, 3, None, vec![10]),
+            (7, 3, Some(5), vec![5, 5]),
+            (2, 9, Some(5), vec![5, 5, 1]),
+            (10, 0, Some(10), vec![10]),
+            (0, 11, Some(10), vec![10, 1]),
+        ];
+        for (first, second, segment_size, expected) in cases {
+            let text: Vec<u8> = (0..first + second).collect();
+            let (first, second) = text.split_at(usize::from(first));
+            let transmit = woshou_tcp::Transmit {
+                header: Header {
+                    seq: SeqNum(u32::MAX - 3),
+                    flags,
+                    ..Header::default()
+                },
+                text: [first, second],
+                segment_size,
+                ecn: Ecn::NotEct,
+                reason: Reason::Data,
+            };
+            let packets: Vec<_> = cut(endpoints, &transmit, 64).collect();
+            let text_at = HEADROOM + 40;
+            let lens: Vec<_> = packets
+                .iter()
+                .map(|packet| packet.len() - text_at)
+                .collect();
+            assert_eq!(lens, expected);
+            let joined: Vec<u8> = packets.iter().flat_map(|p| p[text_at..].to_vec()).collect();
+            assert_eq!(joined, text);
+            let mut seq = u32::MAX - 3;
+            for (index, packet) in packets.iter().enumerate() {
+                let tcp = &packet[HEADROOM + 20..];
+                assert_eq!(tcp[4..8], seq.to_be_bytes());
+                let last = index + 1 == packets.len();
+                assert_eq!(tcp[13], if last { 0x19 } else { 0x10 });
+                seq = seq.wrapping_add(u32::try_from(lens[index]).unwrap());
+            }
+        }
+    }
+}
