@@ -36,6 +36,10 @@ pub(crate) struct Driver {
     descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
     buffers: Buffers,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Not before, it is looked again whether the net is idle: that costs time for every connection.
+    idle_check_at: Instant,
+    /// A look was put off until then.
+    idle_check_due: bool,
 }
 
 /// Why the reading of a device stopped.
@@ -71,6 +75,8 @@ impl Driver {
             descriptors,
             buffers: Buffers::default(),
             timer: None,
+            idle_check_at: Instant::ZERO,
+            idle_check_due: false,
         }
     }
 
@@ -99,12 +105,7 @@ impl Driver {
         for index in 0..shared.ports.len() {
             again |= self.write(cx, shared, index);
         }
-        if shared.is_watched() && shared.is_idle() {
-            shared.idlers.wake(wakes);
-            if shared.abandoned {
-                shared.end(Over::Shutdown, wakes);
-            }
-        }
+        self.look_whether_idle(shared, now, wakes);
         if shared.over.is_some() {
             return Poll::Ready(());
         }
@@ -117,6 +118,22 @@ impl Driver {
         waker.clone_from(cx.waker());
         shared.driver = Some(waker);
         Poll::Pending
+    }
+
+    /// While someone waits for it. Whatever ends a connection comes by here: frames and timers of themselves, users'
+    /// calls because `settle` wakes the driver then.
+    fn look_whether_idle(&mut self, shared: &mut Shared, now: Instant, wakes: &mut WakeList) {
+        self.idle_check_due = shared.is_watched() && now < self.idle_check_at;
+        if !shared.is_watched() || self.idle_check_due {
+            return;
+        }
+        self.idle_check_at = now + IDLE_CHECK;
+        if shared.is_idle() {
+            shared.idlers.wake(wakes);
+            if shared.abandoned {
+                shared.end(Over::Shutdown, wakes);
+            }
+        }
     }
 
     /// Sends what a full device left, if it has room again. `true`: it had, and the stack may go on.
@@ -176,13 +193,15 @@ impl Driver {
     /// Sleeps until the stack's next deadline. The timer is only ever moved forward: one that rings for nothing
     /// is cheaper than moving it with every acknowledgement.
     fn sleep(&mut self, cx: &mut Context<'_>, shared: &mut Shared, now: Instant) {
-        let full = shared.ports.iter().any(Port::is_full);
+        // A descriptor says when it has room.
+        let mut ports = shared.ports.iter().zip(&self.descriptors);
+        let full = ports.any(|(port, descriptor)| descriptor.is_none() && port.is_full());
         let due = [
             shared
                 .stack
                 .poll_timeout()
                 .filter(|due| *due < Instant::MAX),
-            shared.is_watched().then(|| now + IDLE_CHECK),
+            self.idle_check_due.then_some(self.idle_check_at),
             full.then(|| now + RETRY),
         ];
         if let Some(due) = due.into_iter().flatten().min()

@@ -136,7 +136,6 @@ impl Net {
                 }
                 let key = *wait.key.get_or_insert_with(|| shared.waiter_key());
                 shared.idlers.set_future(key, cx.waker());
-                shared.nudge = true; // the driver looks from time to time while someone waits
                 Poll::Pending
             })
         })

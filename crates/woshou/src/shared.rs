@@ -22,7 +22,7 @@ use crate::wakers::{WaiterKey, Waiters, WakeList};
 /// A hash without chance in it: our own ids, which no peer chooses.
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
-/// How often a net that someone waits to see idle is looked at.
+/// How often at most a net that someone waits to see idle is looked at.
 pub(crate) const IDLE_CHECK: Duration = Duration::from_millis(5);
 
 /// The socket layer's part of a connection.
@@ -49,8 +49,6 @@ pub(crate) struct Shared {
     pub(crate) driver: Option<Waker>,
     /// When the driver's timer rings; it is moved only to ring earlier.
     pub(crate) armed: Option<Instant>,
-    /// The driver must look again, for another reason than the stack's.
-    pub(crate) nudge: bool,
     /// No handle, stream or listener is left.
     pub(crate) abandoned: bool,
     /// Why the net works no more.
@@ -71,7 +69,6 @@ impl Shared {
             mourners: Waiters::default(),
             driver: None,
             armed: None,
-            nudge: false,
             abandoned: false,
             over: None,
             next_key: 0,
@@ -123,7 +120,7 @@ impl Shared {
             (Some(due), None) => due < Instant::MAX,
             (None, _) => false,
         };
-        if late || blocked || std::mem::take(&mut self.nudge) {
+        if late || blocked || self.is_watched() {
             self.wake_driver(wakes);
         }
     }

@@ -122,6 +122,23 @@ async fn idle_waits_for_the_end_of_the_last_connection() {
         .expect("both closed");
 }
 
+#[tokio::test(start_paused = true)]
+async fn idle_notices_an_abort_that_nothing_follows() {
+    let (client, server) = nets();
+    let (ours, theirs, _listener) = connected(&client, &server).await;
+    let aborts = async {
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        ours.abort();
+    };
+    let start = tokio::time::Instant::now();
+    tokio::join!(client.idle(), server.idle(), aborts);
+    assert!(start.elapsed() < Duration::from_secs(3601));
+    assert_eq!(
+        kind(theirs.try_read(&mut [0; 1])),
+        ErrorKind::ConnectionReset
+    );
+}
+
 #[tokio::test]
 async fn shutdown_resets_what_is_open_and_wakes_all() {
     let (client, server) = nets();

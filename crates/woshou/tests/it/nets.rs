@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::Waker;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -83,8 +83,8 @@ pub(crate) struct Cable<D> {
     pub(crate) device: D,
     /// From then on what it sends is lost, silently.
     pub(crate) cut: Arc<AtomicBool>,
-    /// The next frame finds it full; nobody says when there is room again.
-    pub(crate) full: Arc<AtomicBool>,
+    /// It is found full so many times more; nobody says when there is room again.
+    pub(crate) full: Arc<AtomicUsize>,
 }
 
 impl<D: Device> Device for Cable<D> {
@@ -95,7 +95,12 @@ impl<D: Device> Device for Cable<D> {
         self.device.recv(buffer)
     }
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
-        if self.full.swap(false, Ordering::SeqCst) {
+        let less = |times: usize| times.checked_sub(1);
+        if self
+            .full
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .is_ok()
+        {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if self.cut.load(Ordering::SeqCst) {

@@ -109,12 +109,15 @@ async fn zero_linger_resets_and_none_delivers() {
         ErrorKind::ConnectionReset
     );
 
-    let (ours, theirs) = tokio::join!(client.connect(SERVER), listener.accept());
-    let (mut ours, (theirs, _)) = (ours.unwrap(), theirs.unwrap());
-    let text = vec![7; 300_000];
-    ours.write_all(&text).await.unwrap();
-    drop(ours);
-    assert_eq!(rest(theirs).await.unwrap(), text);
+    for linger in [None, Some(Duration::from_secs(3))] {
+        let (ours, theirs) = tokio::join!(client.connect(SERVER), listener.accept());
+        let (mut ours, (theirs, _)) = (ours.unwrap(), theirs.unwrap());
+        ours.set_linger(linger).unwrap();
+        let text = vec![7; 300_000];
+        ours.write_all(&text).await.unwrap();
+        drop(ours);
+        assert_eq!(rest(theirs).await.unwrap(), text, "{linger:?}");
+    }
 }
 
 #[tokio::test]
