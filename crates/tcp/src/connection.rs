@@ -4,9 +4,9 @@ mod close;
 mod input;
 mod open;
 mod output;
-mod timers;
 #[cfg(test)]
 mod tests;
+mod timers;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -146,8 +146,12 @@ impl Connection {
         let mut snd = Send::new(setup.iss, agreed.send_scale, mss, cx.now);
         snd.wl1 = agreed.irs;
         snd.wl2 = setup.iss;
-        let mut rcv =
-            Receive::new(agreed.irs, agreed.receive_scale, config.receive_buffer, offered);
+        let mut rcv = Receive::new(
+            agreed.irs,
+            agreed.receive_scale,
+            config.receive_buffer,
+            offered,
+        );
         rcv.ack = AckState::new(config.quick_acks);
         Self {
             setup,
@@ -186,14 +190,21 @@ impl Connection {
 
     /// The one place where the state changes: by the table, traced.
     fn on(&mut self, cx: &mut Context<'_>, event: Event) {
-        let Some(to) = self.state.on(event) else { return };
+        let Some(to) = self.state.on(event) else {
+            return;
+        };
         let from = core::mem::replace(&mut self.state, to);
-        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged {
+            from,
+            to,
+            event,
+        });
         match to {
             State::Established => self.wake |= Wake::CONNECTED | Wake::WRITABLE,
             State::TimeWait => self.on_time_wait(),
             State::FinWait2 if self.user.released => {
-                self.timers.set(Timer::FinWait2, cx.now + self.config.fin_wait_2);
+                self.timers
+                    .set(Timer::FinWait2, cx.now + self.config.fin_wait_2);
             }
             _ => {}
         }
@@ -217,8 +228,11 @@ impl Connection {
         });
         let result = self.segment_arrives(cx, segment);
         if let Err(refusal) = result {
-            self.counters.refused += u64::from(refusal != Refusal::ValidReset);
-            cx.trace(&self.setup.endpoints, || TraceEvent::Refused { refusal });
+            // A valid RST was processed, not refused.
+            if refusal != Refusal::ValidReset {
+                self.counters.refused += 1;
+                cx.trace(&self.setup.endpoints, || TraceEvent::Refused { refusal });
+            }
         }
         self.rearm(cx.now);
         result
@@ -266,7 +280,10 @@ impl Connection {
         if !self.state.sends_text() || self.user.close_when_open || self.user.released {
             return Err(WriteError::Finished);
         }
-        let taken = self.snd.buffer.write(octets, self.config.send_buffer.min(MAX_SEND_BUFFER));
+        let taken = self
+            .snd
+            .buffer
+            .write(octets, self.config.send_buffer.min(MAX_SEND_BUFFER));
         if taken == 0 && !octets.is_empty() {
             self.user.waits_to_write = true;
             return Err(WriteError::Full);
@@ -363,7 +380,10 @@ impl Connection {
     /// Octets that `write` would take now.
     #[must_use]
     pub fn writable(&self) -> usize {
-        self.config.send_buffer.min(MAX_SEND_BUFFER).saturating_sub(self.snd.buffer.len())
+        self.config
+            .send_buffer
+            .min(MAX_SEND_BUFFER)
+            .saturating_sub(self.snd.buffer.len())
     }
 
     /// Whether the peer's FIN arrived and everything before it was read.
@@ -425,7 +445,9 @@ impl Connection {
     }
 
     fn advertised_mss(&self) -> u16 {
-        self.config.mss.map_or(self.setup.receive_mss, |mss| mss.min(self.setup.receive_mss))
+        self.config.mss.map_or(self.setup.receive_mss, |mss| {
+            mss.min(self.setup.receive_mss)
+        })
     }
 
     /// Tells the watcher where congestion control stands.
@@ -444,14 +466,20 @@ const MAX_SEND_BUFFER: usize = 1 << 30;
 
 /// SEG.WND of a SYN or SYN,ACK: never scaled (RFC 7323 section 2.2).
 pub(crate) fn window_of_syn(config: &Config) -> u32 {
-    u32::try_from(config.receive_buffer).unwrap_or(u32::MAX).min(u32::from(u16::MAX))
+    u32::try_from(config.receive_buffer)
+        .unwrap_or(u32::MAX)
+        .min(u32::from(u16::MAX))
 }
 
 /// Eff.snd.MSS (RFC 9293 section 3.7.1): what the peer takes and the path carries, less the timestamps of every
 /// segment.
 //= rfc9293 MUST-16
 fn effective_mss(config: &Config, agreed: &Agreed, send_mss: u16) -> u32 {
-    let options = if agreed.timestamps.is_some() { TIMESTAMPS_LEN } else { 0 };
+    let options = if agreed.timestamps.is_some() {
+        TIMESTAMPS_LEN
+    } else {
+        0
+    };
     let mss = agreed.peer_mss.min(send_mss).max(config.min_send_mss);
     u32::from(mss).saturating_sub(options).max(1)
 }

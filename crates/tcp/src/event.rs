@@ -115,7 +115,10 @@ impl Reason {
     /// Whether it repeats sequence space that was sent before.
     #[must_use]
     pub const fn is_retransmission(self) -> bool {
-        matches!(self, Self::Timeout | Self::FastRetransmit | Self::LossRecovery)
+        matches!(
+            self,
+            Self::Timeout | Self::FastRetransmit | Self::LossRecovery
+        )
     }
 }
 
@@ -277,7 +280,10 @@ impl Context<'_> {
     /// A context that nobody watches.
     #[must_use]
     pub const fn unwatched(now: Instant) -> Self {
-        Self { now, observer: None }
+        Self {
+            now,
+            observer: None,
+        }
     }
 
     /// Tells the watcher, when there is one.

@@ -86,9 +86,11 @@ impl Offer {
         };
         Self {
             mss: config.mss.map_or(receive_mss, |mss| mss.min(receive_mss)),
-            window_scale: config
-                .window_scaling
-                .then(|| config.window_scale.map_or_else(needed, |s| s.min(MAX_SCALE))),
+            window_scale: config.window_scaling.then(|| {
+                config
+                    .window_scale
+                    .map_or_else(needed, |s| s.min(MAX_SCALE))
+            }),
             sack: config.sack,
             timestamps: config.timestamps,
         }
@@ -101,7 +103,10 @@ impl Offer {
             mss: Some(self.mss),
             window_scale: self.window_scale,
             sack_permitted: self.sack,
-            timestamps: self.timestamps.then_some(Timestamps { value: timestamp, echo: 0 }),
+            timestamps: self.timestamps.then_some(Timestamps {
+                value: timestamp,
+                echo: 0,
+            }),
             ..TcpOptions::default()
         }
     }
@@ -116,7 +121,10 @@ impl Offer {
             timestamps: peer
                 .timestamps
                 .filter(|_| self.timestamps)
-                .map(|theirs| Timestamps { value: timestamp, echo: theirs.value }),
+                .map(|theirs| Timestamps {
+                    value: timestamp,
+                    echo: theirs.value,
+                }),
             ..TcpOptions::default()
         }
     }
@@ -138,7 +146,10 @@ impl Offer {
             send_scale: scales.map_or(0, |(_, theirs)| theirs.min(MAX_SCALE)),
             receive_scale: scales.map_or(0, |(ours, _)| ours),
             sack: self.sack && options.sack_permitted,
-            timestamps: options.timestamps.filter(|_| self.timestamps).map(|t| t.value),
+            timestamps: options
+                .timestamps
+                .filter(|_| self.timestamps)
+                .map(|t| t.value),
         }
     }
 }

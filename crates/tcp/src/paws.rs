@@ -41,7 +41,9 @@ impl Paws {
 
     /// RFC 7323 section 4.3: takes TSval of a segment that spans Last.ACK.sent.
     pub(crate) fn update(&mut self, now: Instant, segment: &Segment<'_>, last_ack_sent: SeqNum) {
-        let Some(timestamps) = segment.header.options.timestamps else { return };
+        let Some(timestamps) = segment.header.options.timestamps else {
+            return;
+        };
         let newer = timestamps.value.wrapping_sub(self.recent).cast_signed() >= 0
             || now.since(self.recent_at) >= OUTDATED_AFTER;
         if newer && segment.header.seq.at_or_before(last_ack_sent) {
@@ -62,7 +64,10 @@ mod tests {
         Header {
             seq: SeqNum(0xffff_fff0),
             flags,
-            options: TcpOptions { timestamps, ..TcpOptions::default() },
+            options: TcpOptions {
+                timestamps,
+                ..TcpOptions::default()
+            },
             ..Header::default()
         }
     }
@@ -74,7 +79,12 @@ mod tests {
         let cases = [
             ("same", Some(0xffff_fffe), Flags::ACK, Ok(())),
             ("newer, wrapped", Some(3), Flags::ACK, Ok(())),
-            ("older", Some(0xffff_fffd), Flags::ACK, Err(Refusal::OldTimestamp)),
+            (
+                "older",
+                Some(0xffff_fffd),
+                Flags::ACK,
+                Err(Refusal::OldTimestamp),
+            ),
             ("none", None, Flags::ACK, Err(Refusal::MissingTimestamp)),
             ("old RST", Some(0xffff_fffd), Flags::RST, Ok(())),
             ("RST without", None, Flags::RST, Ok(())),
@@ -83,18 +93,27 @@ mod tests {
             assert_eq!(paws.check(at, &header(value, flags)), expected, "{name}");
         }
         let month_later = at + Duration::from_secs(30 * 24 * 3600);
-        assert_eq!(paws.check(month_later, &header(Some(0xffff_fffd), Flags::ACK)), Ok(()));
+        assert_eq!(
+            paws.check(month_later, &header(Some(0xffff_fffd), Flags::ACK)),
+            Ok(())
+        );
     }
 
     #[test]
     fn only_a_segment_that_spans_the_last_ack_is_taken() {
         let mut paws = Paws::new(10, Instant::ZERO);
-        let segment = Segment { header: header(Some(20), Flags::ACK), ..Segment::default() };
+        let segment = Segment {
+            header: header(Some(20), Flags::ACK),
+            ..Segment::default()
+        };
         paws.update(Instant::ZERO, &segment, SeqNum(0xffff_ffe0));
         assert_eq!(paws.recent, 10, "text after a hole must not move TS.Recent");
         paws.update(Instant::ZERO, &segment, SeqNum(0xffff_fff0));
         assert_eq!(paws.recent, 20);
-        let older = Segment { header: header(Some(15), Flags::ACK), ..Segment::default() };
+        let older = Segment {
+            header: header(Some(15), Flags::ACK),
+            ..Segment::default()
+        };
         paws.update(Instant::ZERO, &older, SeqNum(0xffff_fff0));
         assert_eq!(paws.recent, 20, "TS.Recent never goes back");
     }

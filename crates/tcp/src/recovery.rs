@@ -2,8 +2,8 @@
 
 use crate::congestion::{CongestionControl, Trouble};
 use crate::event::Reason;
-use crate::seq::SeqNum;
 use crate::send::Send;
+use crate::seq::SeqNum;
 use crate::time::Instant;
 
 /// Where the sender stands with losses.
@@ -53,7 +53,12 @@ pub(crate) struct Evidence {
 
 impl Recovery {
     pub(crate) const fn new() -> Self {
-        Self { phase: Phase::Open, duplicates: 0, departed: 0, owed: None }
+        Self {
+            phase: Phase::Open,
+            duplicates: 0,
+            departed: 0,
+            owed: None,
+        }
     }
 
     pub(crate) const fn in_recovery(&self) -> bool {
@@ -85,7 +90,10 @@ impl Recovery {
         }
         let mut lost = false;
         if evidence.sack && evidence.sacked > 0 {
-            lost = send.in_flight.mark_lost_below_sacks(evidence.threshold, send.mss) > 0;
+            lost = send
+                .in_flight
+                .mark_lost_below_sacks(evidence.threshold, send.mss)
+                > 0;
         }
         if self.phase == Phase::Open && self.duplicates >= u32::from(evidence.threshold) {
             lost |= send.in_flight.mark_first_lost(send.mss);
@@ -148,13 +156,19 @@ impl Recovery {
         congestion: &mut dyn CongestionControl,
     ) {
         // The oldest was reported by SACK, and still is not acknowledged: the peer reneged (RFC 2018 section 8).
-        let reneged =
-            send.in_flight.oldest().is_some_and(|s| s.fate == crate::send::in_flight::Fate::Sacked);
+        let reneged = send
+            .in_flight
+            .oldest()
+            .is_some_and(|s| s.fate == crate::send::in_flight::Fate::Sacked);
         if !repeated {
             congestion.on_trouble(now, Trouble::Timeout, send.in_flight.octets());
         }
         send.in_flight.mark_all_lost(reneged);
         let phase = Phase::Loss { until: send.nxt };
-        *self = Self { phase, owed: Some(Reason::Timeout), ..Self::new() };
+        *self = Self {
+            phase,
+            owed: Some(Reason::Timeout),
+            ..Self::new()
+        };
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Receive {
     pub(crate) nxt: SeqNum,
     /// The right edge that we offered: RCV.NXT + RCV.WND. It never moves back.
     pub(crate) adv: SeqNum,
+    /// The largest RCV.WND offered so far.
+    pub(crate) most_offered: u32,
     /// Rcv.Wind.Shift.
     pub(crate) scale: u8,
     /// Most octets held for the user.
@@ -48,8 +50,11 @@ impl Receive {
             irs,
             nxt: irs + 1,
             adv: irs + 1 + window,
+            most_offered: window,
             scale,
-            capacity: u32::try_from(capacity).unwrap_or(MAX_WINDOW).min(MAX_WINDOW),
+            capacity: u32::try_from(capacity)
+                .unwrap_or(MAX_WINDOW)
+                .min(MAX_WINDOW),
             mss: 536,
             buffer: ReceiveBuffer::new(),
             reassembly: Reassembly::new(),

@@ -130,7 +130,11 @@ impl fmt::Display for Flags {
                 separator = ",";
             }
         }
-        if self.0 == 0 { f.write_str("none") } else { Ok(()) }
+        if self.0 == 0 {
+            f.write_str("none")
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -70,7 +70,11 @@ impl Send {
 
     /// The number of the first octet in the buffer.
     pub(crate) fn text_start(&self) -> SeqNum {
-        if self.syn_in_flight() { self.iss + 1 } else { self.una }
+        if self.syn_in_flight() {
+            self.iss + 1
+        } else {
+            self.una
+        }
     }
 
     /// The number after the last octet in the buffer.
@@ -81,7 +85,11 @@ impl Send {
 
     /// Octets written and never sent.
     pub(crate) fn unsent(&self) -> u32 {
-        if self.fin.is_some() { 0 } else { self.text_end().distance_from(self.nxt) }
+        if self.fin.is_some() {
+            0
+        } else {
+            self.text_end().distance_from(self.nxt)
+        }
     }
 
     /// Whether a FIN is still to be sent for the first time.
@@ -102,6 +110,7 @@ impl Send {
 
     /// The octets of `seq .. seq + len`.
     pub(crate) fn pieces(&self, seq: SeqNum, len: u32) -> [&[u8]; 2] {
-        self.buffer.pieces(seq.distance_from(self.text_start()) as usize, len as usize)
+        self.buffer
+            .pieces(seq.distance_from(self.text_start()) as usize, len as usize)
     }
 }

@@ -96,10 +96,18 @@ mod tests {
 
     #[test]
     fn the_circle_wraps() {
-        let cases = [(0xffff_fff0u32, 0x10u32), (0, 1), (0x7fff_ffff, 0x8000_0000), (5, 0x8000_0004)];
+        let cases = [
+            (0xffff_fff0u32, 0x10u32),
+            (0, 1),
+            (0x7fff_ffff, 0x8000_0000),
+            (5, 0x8000_0004),
+        ];
         for (a, b) in cases {
             let (a, b) = (SeqNum(a), SeqNum(b));
-            assert!(a.before(b) && b.after(a) && !b.before(a) && a.at_or_before(b), "{a} before {b}");
+            assert!(
+                a.before(b) && b.after(a) && !b.before(a) && a.at_or_before(b),
+                "{a} before {b}"
+            );
             assert_eq!(a.later(b), b);
             assert_eq!(a.earlier(b), a);
             assert_eq!(a + b.distance_from(a), b);

@@ -4,7 +4,10 @@ use core::fmt;
 
 /// A connection's state. The names are the RFC's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "RFC 9293 section 3.3.2 is the documentation of each")]
+#[expect(
+    missing_docs,
+    reason = "RFC 9293 section 3.3.2 is the documentation of each"
+)]
 pub enum State {
     Closed,
     Listen,
@@ -86,7 +89,10 @@ impl State {
     /// Whether both sides agreed on their sequence numbers: ESTABLISHED and everything after it.
     #[must_use]
     pub const fn is_synchronized(self) -> bool {
-        !matches!(self, Self::Closed | Self::Listen | Self::SynSent | Self::SynReceived)
+        !matches!(
+            self,
+            Self::Closed | Self::Listen | Self::SynSent | Self::SynReceived
+        )
     }
 
     /// Whether text of the peer is still to come (RFC 9293 3.10.7.4, seventh: ESTABLISHED, FIN-WAIT-1, FIN-WAIT-2).
@@ -98,7 +104,10 @@ impl State {
     /// Whether the user may still hand in text.
     #[must_use]
     pub const fn sends_text(self) -> bool {
-        matches!(self, Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait)
+        matches!(
+            self,
+            Self::SynSent | Self::SynReceived | Self::Established | Self::CloseWait
+        )
     }
 
     /// The RFC's spelling.
@@ -132,7 +141,16 @@ mod tests {
     use super::State::{self, *};
 
     const EVENTS: [Event; 10] = [
-        PassiveOpen, ActiveOpen, Syn, SynAck, AckOfSyn, Close, Fin, AckOfFin, TimeWaitOver, Abort,
+        PassiveOpen,
+        ActiveOpen,
+        Syn,
+        SynAck,
+        AckOfSyn,
+        Close,
+        Fin,
+        AckOfFin,
+        TimeWaitOver,
+        Abort,
     ];
 
     /// Figure 5, arrow by arrow, written out a second time and in another form than the code.
@@ -163,7 +181,10 @@ mod tests {
     fn figure_5_these_arrows_and_no_other() {
         for state in State::ALL {
             for event in EVENTS {
-                let drawn = ARROWS.iter().find(|a| a.0 == state && a.1 == event).map(|a| a.2);
+                let drawn = ARROWS
+                    .iter()
+                    .find(|a| a.0 == state && a.1 == event)
+                    .map(|a| a.2);
                 let expected = if event == Abort { Some(Closed) } else { drawn };
                 assert_eq!(state.on(event), expected, "{state} on {event:?}");
             }

@@ -43,7 +43,8 @@ impl Connection {
         }
         self.shutdown(cx);
         if self.state == State::FinWait2 {
-            self.timers.set(Timer::FinWait2, cx.now + self.config.fin_wait_2);
+            self.timers
+                .set(Timer::FinWait2, cx.now + self.config.fin_wait_2);
         }
     }
 
@@ -80,7 +81,9 @@ impl Connection {
     pub(super) fn closed(&mut self, cx: &mut Context<'_>) {
         self.on(cx, Event::AckOfFin);
         self.ended = Some(Ended::Closed);
-        cx.trace(&self.setup.endpoints, || TraceEvent::Ended { reason: Ended::Closed });
+        cx.trace(&self.setup.endpoints, || TraceEvent::Ended {
+            reason: Ended::Closed,
+        });
         self.release_queues();
         self.wake |= Wake::WRITABLE | Wake::ENDED;
     }

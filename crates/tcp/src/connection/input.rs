@@ -55,7 +55,9 @@ impl Connection {
     }
 
     fn check_timestamps(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Refusal> {
-        let Some(paws) = &self.paws else { return Ok(()) };
+        let Some(paws) = &self.paws else {
+            return Ok(());
+        };
         let verdict = paws.check(now, &segment.header);
         if verdict == Err(Refusal::OldTimestamp) {
             self.answer(now, segment, Reason::Duplicate);
@@ -178,6 +180,7 @@ impl Connection {
         let duplicate = ack == self.snd.una
             && segment.is_empty()
             && window == self.snd.wnd
+            && window > 0 // the answer to a probe repeats itself without any loss
             && !self.snd.in_flight.is_empty();
         self.process_acknowledgement(cx, segment, duplicate);
         self.update_send_window(segment, window);
@@ -237,7 +240,8 @@ impl Connection {
             sack: self.agreed.sack,
             threshold: self.config.duplicate_threshold,
         };
-        self.recovery.on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
+        self.recovery
+            .on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
         if acked.octets > 0 || sacked > 0 {
             self.congestion.on_ack(&AckSample {
                 now: cx.now,
@@ -256,7 +260,11 @@ impl Connection {
     }
 
     fn congestion_figures(&self) -> (u64, u64, Phase) {
-        (self.congestion.window(), self.congestion.threshold(), self.recovery.phase)
+        (
+            self.congestion.window(),
+            self.congestion.threshold(),
+            self.recovery.phase,
+        )
     }
 
     /// Whether the congestion window was what held the sender back: only then may it grow (RFC 7661 section 4.1).
@@ -276,7 +284,9 @@ impl Connection {
         let fin = u64::from(self.snd.fin.is_some_and(|fin| ack.after(fin)));
         let text = acked.octets - fin.min(acked.octets);
         // Cannot exceed the buffer: records cover only what was taken from it.
-        self.snd.buffer.release(usize::try_from(text).unwrap_or(usize::MAX));
+        self.snd
+            .buffer
+            .release(usize::try_from(text).unwrap_or(usize::MAX));
         self.snd.una = ack;
         self.counters.bytes_acked += text;
         self.patience.backoff = 0;
@@ -307,9 +317,10 @@ impl Connection {
         segment: &Segment<'_>,
         sent_once: Option<Instant>,
     ) -> Option<Duration> {
-        let echoed = self.paws.and(segment.header.options.timestamps).map(|t| {
-            timestamp(cx.now, self.setup.timestamp_offset).wrapping_sub(t.echo)
-        });
+        let echoed = self
+            .paws
+            .and(segment.header.options.timestamps)
+            .map(|t| timestamp(cx.now, self.setup.timestamp_offset).wrapping_sub(t.echo));
         // An echo from the future or from days ago is nonsense.
         let echoed = echoed
             .filter(|ms| *ms < 1 << 30)
@@ -351,8 +362,8 @@ impl Connection {
         if ack.before(self.snd.una) {
             return;
         }
-        let newer = self.snd.wl1.before(seq)
-            || (self.snd.wl1 == seq && self.snd.wl2.at_or_before(ack));
+        let newer =
+            self.snd.wl1.before(seq) || (self.snd.wl1 == seq && self.snd.wl2.at_or_before(ack));
         if !newer {
             return;
         }
@@ -389,7 +400,11 @@ impl Connection {
     }
 
     /// Seventh: the text, cut to the window; in order to the user, out of order to reassembly.
-    pub(super) fn process_text(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<(), Refusal> {
+    pub(super) fn process_text(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
         if segment.text.octets.is_empty() || !self.state.receives_text() {
             return Ok(());
         }
@@ -402,7 +417,11 @@ impl Connection {
         if text.octets.is_empty() {
             // Known already, or nothing fits: the sender probes or repeats, and wants to hear.
             let duplicate = segment.header.seq.before(self.rcv.nxt);
-            self.rcv.ack.owe(if duplicate { Reason::Duplicate } else { Reason::ProbeAnswer });
+            self.rcv.ack.owe(if duplicate {
+                Reason::Duplicate
+            } else {
+                Reason::ProbeAnswer
+            });
             return Ok(());
         }
         let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
@@ -425,15 +444,24 @@ impl Connection {
             let gap = held.map_or(octets.len(), |at| at.distance_from(self.rcv.nxt) as usize);
             let new = octets.get(..gap).unwrap_or(octets);
             let before = self.rcv.nxt;
-            self.rcv.buffer.push(Text { octets: new, owner: text.owner });
+            self.rcv.buffer.push(Text {
+                octets: new,
+                owner: text.owner,
+            });
             self.rcv.nxt += u32::try_from(new.len()).unwrap_or(u32::MAX);
             if held.is_some() {
-                let more =
-                    self.rcv.reassembly.take_contiguous(self.rcv.nxt, &mut self.rcv.buffer);
+                let more = self
+                    .rcv
+                    .reassembly
+                    .take_contiguous(self.rcv.nxt, &mut self.rcv.buffer);
                 self.rcv.nxt += more;
                 // RFC 5681 section 4.2: what fills a hole, wholly or in part, is acknowledged at once.
                 let open = !self.rcv.reassembly.is_empty();
-                self.rcv.ack.owe(if open { Reason::Gap } else { Reason::HoleFilled });
+                self.rcv.ack.owe(if open {
+                    Reason::Gap
+                } else {
+                    Reason::HoleFilled
+                });
             }
             let known = self.rcv.nxt.distance_from(before) as usize;
             octets = octets.get(known..).unwrap_or_default();
@@ -453,7 +481,8 @@ impl Connection {
         // Runs after an acknowledgement that leaves sooner, too: when it fires, an empty buffer is given back.
         if !self.timers.runs(Timer::DelayedAck) {
             //= rfc9293 MUST-40
-            self.timers.set(Timer::DelayedAck, now + self.config.delayed_ack);
+            self.timers
+                .set(Timer::DelayedAck, now + self.config.delayed_ack);
         }
     }
 
@@ -479,9 +508,19 @@ impl Connection {
             octets = octets.get(known..).unwrap_or_default();
             seq = self.rcv.nxt;
         }
-        let room = if seq.before(self.rcv.adv) { self.rcv.adv.distance_from(seq) as usize } else { 0 };
+        let room = if seq.before(self.rcv.adv) {
+            self.rcv.adv.distance_from(seq) as usize
+        } else {
+            0
+        };
         octets = octets.get(..room).unwrap_or(octets);
-        (seq, Text { octets, owner: segment.text.owner })
+        (
+            seq,
+            Text {
+                octets,
+                owner: segment.text.owner,
+            },
+        )
     }
 
     /// Eighth: FIN. It counts when everything before it was received.
@@ -498,7 +537,11 @@ impl Connection {
         let Some(fin) = self.rcv.fin else { return };
         if segment.header.flags.fin() && fin != self.rcv.nxt {
             // Seen already, or text before it is missing.
-            let reason = if fin.after(self.rcv.nxt) { Reason::Gap } else { Reason::Duplicate };
+            let reason = if fin.after(self.rcv.nxt) {
+                Reason::Gap
+            } else {
+                Reason::Duplicate
+            };
             self.rcv.ack.owe(reason);
         }
         if fin != self.rcv.nxt || !self.state.receives_text() {

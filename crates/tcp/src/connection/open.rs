@@ -54,7 +54,11 @@ impl Opening {
     pub fn new(cx: &mut Context<'_>, setup: Setup, config: Arc<Config>) -> Self {
         let event = Event::ActiveOpen;
         let (from, to) = (State::Closed, State::SynSent);
-        cx.trace(&setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        cx.trace(&setup.endpoints, || TraceEvent::StateChanged {
+            from,
+            to,
+            event,
+        });
         Self {
             offer: Offer::new(&config, setup.receive_mss),
             setup,
@@ -157,11 +161,19 @@ impl Opening {
         if !segment.header.flags.ack() {
             return None;
         }
-        let sent_once = self.sent_at.filter(|_| self.repeats == 0).map(|at| now.since(at));
-        let echoed = segment.header.options.timestamps.filter(|_| self.offer.timestamps).map(|t| {
-            let ms = self.setup.timestamp(now).wrapping_sub(t.echo);
-            Duration::from_millis(u64::from(ms))
-        });
+        let sent_once = self
+            .sent_at
+            .filter(|_| self.repeats == 0)
+            .map(|at| now.since(at));
+        let echoed = segment
+            .header
+            .options
+            .timestamps
+            .filter(|_| self.offer.timestamps)
+            .map(|t| {
+                let ms = self.setup.timestamp(now).wrapping_sub(t.echo);
+                Duration::from_millis(u64::from(ms))
+            });
         sent_once.or(echoed.filter(|rtt| *rtt <= now.since(self.started_at)))
     }
 
@@ -181,7 +193,9 @@ impl Opening {
 
     /// Time passed; harmless when called too often.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        let Some(at) = self.poll_timeout().filter(|at| *at <= cx.now) else { return };
+        let Some(at) = self.poll_timeout().filter(|at| *at <= cx.now) else {
+            return;
+        };
         if at >= self.gives_up_at() {
             //= rfc9293 MUST-22
             //= rfc9293 MUST-23
@@ -203,7 +217,11 @@ impl Opening {
     }
 
     fn estimator(&self) -> RttEstimator {
-        RttEstimator::new(self.config.initial_rto, self.config.min_rto, self.config.max_rto)
+        RttEstimator::new(
+            self.config.initial_rto,
+            self.config.min_rto,
+            self.config.max_rto,
+        )
     }
 
     /// When [`Self::handle_timeout`] is due.
@@ -212,14 +230,21 @@ impl Opening {
         if self.ended.is_some() {
             return None;
         }
-        let repeat = self.sent_at.map(|at| at + self.estimator().backed_off(self.repeats));
+        let repeat = self
+            .sent_at
+            .map(|at| at + self.estimator().backed_off(self.repeats));
         Some(repeat.map_or(self.gives_up_at(), |at| at.min(self.gives_up_at())))
     }
 
     /// What to send next.
     #[must_use]
     pub fn plan(&self, _now: Instant, _max_text: u32) -> Option<Plan> {
-        let bare = |reason, seq| Plan { reason, seq, len: 0, fin: false };
+        let bare = |reason, seq| Plan {
+            reason,
+            seq,
+            len: 0,
+            fin: false,
+        };
         if let Some(seq) = self.reset {
             return Some(bare(Reason::WrongAck, seq));
         }
@@ -230,7 +255,11 @@ impl Opening {
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
         let header = if plan.reason == Reason::WrongAck {
             self.reset = None;
-            Header { seq: plan.seq, flags: Flags::RST, ..Header::default() }
+            Header {
+                seq: plan.seq,
+                flags: Flags::RST,
+                ..Header::default()
+            }
         } else {
             self.syn = None;
             self.sent_at = Some(cx.now);
@@ -249,7 +278,13 @@ impl Opening {
             segment_size: None,
             reason,
         });
-        Transmit { header, text: [&[], &[]], segment_size: None, ecn: Ecn::NotEct, reason }
+        Transmit {
+            header,
+            text: [&[], &[]],
+            segment_size: None,
+            ecn: Ecn::NotEct,
+            reason,
+        }
     }
 
     /// CLOSE or ABORT in SYN-SENT: deletes it; nothing is sent (RFC 9293 sections 3.10.4, 3.10.5).
@@ -260,9 +295,17 @@ impl Opening {
     }
 
     fn end(&mut self, cx: &mut Context<'_>, why: Ended) {
-        let event = if why == Ended::Aborted { Event::Close } else { Event::Abort };
+        let event = if why == Ended::Aborted {
+            Event::Close
+        } else {
+            Event::Abort
+        };
         let (from, to) = (self.state, State::Closed);
-        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged { from, to, event });
+        cx.trace(&self.setup.endpoints, || TraceEvent::StateChanged {
+            from,
+            to,
+            event,
+        });
         cx.trace(&self.setup.endpoints, || TraceEvent::Ended { reason: why });
         self.state = to;
         self.ended = Some(why);
@@ -337,7 +380,8 @@ impl Connection {
             // RFC 5681 section 3.1: after a lost SYN the initial window is one segment.
             self.congestion = self.config.congestion.make(
                 self.snd.mss,
-                initial_window(self.config.initial_window, self.snd.mss).min(u64::from(self.snd.mss)),
+                initial_window(self.config.initial_window, self.snd.mss)
+                    .min(u64::from(self.snd.mss)),
             );
         }
     }

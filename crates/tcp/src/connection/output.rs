@@ -28,7 +28,12 @@ pub struct Plan {
 
 impl Plan {
     const fn bare(reason: Reason, seq: SeqNum) -> Self {
-        Self { reason, seq, len: 0, fin: false }
+        Self {
+            reason,
+            seq,
+            len: 0,
+            fin: false,
+        }
     }
 
     /// Octets of sequence space.
@@ -70,7 +75,10 @@ impl Connection {
         if self.state == State::Closed {
             return None;
         }
-        self.rcv.ack.owed().map(|reason| Plan::bare(reason, self.snd.nxt))
+        self.rcv
+            .ack
+            .owed()
+            .map(|reason| Plan::bare(reason, self.snd.nxt))
     }
 
     /// The next range believed lost, as far as both windows let it go (RFC 6675 section 5, C).
@@ -87,7 +95,11 @@ impl Connection {
         if u64::from(len) > allowed {
             let whole = u32::try_from(allowed).unwrap_or(u32::MAX) / room * room;
             // The first retransmission after a loss goes whatever flies (RFC 6675 section 5, 4.3).
-            let least = if self.recovery.owed.is_some() { room } else { 0 };
+            let least = if self.recovery.owed.is_some() {
+                room
+            } else {
+                0
+            };
             len = len.min(whole.max(least));
         }
         if len > room && len < lost {
@@ -100,7 +112,12 @@ impl Connection {
         let text = self.contiguous(start, text);
         let fin = fin && text + 1 == len;
         let reason = self.recovery.owed.unwrap_or(Reason::LossRecovery);
-        (text > 0 || fin).then_some(Plan { reason, seq: start, len: text, fin })
+        (text > 0 || fin).then_some(Plan {
+            reason,
+            seq: start,
+            len: text,
+            fin,
+        })
     }
 
     /// One octet into a shut window, or what fits into one too small to be worth it (RFC 9293 section 3.8.6.1).
@@ -111,13 +128,28 @@ impl Connection {
         let reason = Reason::WindowProbe;
         if let Some(oldest) = self.snd.in_flight.oldest() {
             let (text, fin) = self.snd.text_and_fin(oldest.start, oldest.end);
-            return Some(Plan { reason, seq: oldest.start, len: text.min(1), fin: fin && text == 0 });
+            return Some(Plan {
+                reason,
+                seq: oldest.start,
+                len: text.min(1),
+                fin: fin && text == 0,
+            });
         }
         let seq = self.snd.nxt;
-        let len = self.snd.usable_window().max(1).min(self.snd.unsent()).min(self.room());
+        let len = self
+            .snd
+            .usable_window()
+            .max(1)
+            .min(self.snd.unsent())
+            .min(self.room());
         let len = self.contiguous(seq, len);
         let fin = len == 0 && self.snd.fin_due();
-        (len > 0 || fin).then_some(Plan { reason, seq, len, fin })
+        (len > 0 || fin).then_some(Plan {
+            reason,
+            seq,
+            len,
+            fin,
+        })
     }
 
     /// New text, and FIN when the text is over.
@@ -125,8 +157,10 @@ impl Connection {
         let seq = self.snd.nxt;
         let usable = self.snd.usable_window();
         let room = self.room();
-        let allowance =
-            Allowance { congestion: self.congestion_room(now), ..self.allowance(max_text) };
+        let allowance = Allowance {
+            congestion: self.congestion_room(now),
+            ..self.allowance(max_text)
+        };
         match self.snd.new_text(&allowance) {
             Verdict::Send(len) => {
                 let mut len = self.contiguous(seq, len);
@@ -135,12 +169,24 @@ impl Connection {
                 }
                 let fin = self.snd.fin_due() && len == self.snd.unsent() && usable > len;
                 let limited = self.recovery.phase == Phase::Open && self.recovery.duplicates > 0;
-                let reason = if limited { Reason::LimitedTransmit } else { Reason::Data };
-                Some(Plan { reason, seq, len, fin })
+                let reason = if limited {
+                    Reason::LimitedTransmit
+                } else {
+                    Reason::Data
+                };
+                Some(Plan {
+                    reason,
+                    seq,
+                    len,
+                    fin,
+                })
             }
-            Verdict::Nothing if self.snd.fin_due() && usable > 0 => {
-                Some(Plan { reason: Reason::Close, seq, len: 0, fin: true })
-            }
+            Verdict::Nothing if self.snd.fin_due() && usable > 0 => Some(Plan {
+                reason: Reason::Close,
+                seq,
+                len: 0,
+                fin: true,
+            }),
             _ => None,
         }
     }
@@ -217,9 +263,18 @@ impl Connection {
             reason: plan.reason,
         });
         self.rearm(cx.now);
-        let text: [&[u8]; 2] =
-            if plan.len > 0 { self.snd.pieces(plan.seq, plan.len) } else { [&[], &[]] };
-        Transmit { header, text, segment_size, ecn: Ecn::NotEct, reason: plan.reason }
+        let text: [&[u8]; 2] = if plan.len > 0 {
+            self.snd.pieces(plan.seq, plan.len)
+        } else {
+            [&[], &[]]
+        };
+        Transmit {
+            header,
+            text,
+            segment_size,
+            ecn: Ecn::NotEct,
+            reason: plan.reason,
+        }
     }
 
     fn is_syn_ack(&self, plan: Plan) -> bool {
@@ -230,7 +285,11 @@ impl Connection {
     fn build_reset(&mut self, plan: Plan) -> Header {
         self.owed.reset = None;
         if plan.reason == Reason::WrongAck {
-            return Header { seq: plan.seq, flags: Flags::RST, ..Header::default() };
+            return Header {
+                seq: plan.seq,
+                flags: Flags::RST,
+                ..Header::default()
+            };
         }
         self.rcv.ack.sent();
         Header {
@@ -248,7 +307,10 @@ impl Connection {
         let theirs = TcpOptions {
             window_scale: self.agreed.scaling.then_some(self.agreed.send_scale),
             sack_permitted: self.agreed.sack,
-            timestamps: self.paws.map(|p| Timestamps { value: p.recent, echo: 0 }),
+            timestamps: self.paws.map(|p| Timestamps {
+                value: p.recent,
+                echo: 0,
+            }),
             ..TcpOptions::default()
         };
         Header {
@@ -274,18 +336,27 @@ impl Connection {
         }
         let (window, edge) = self.rcv.offer();
         self.rcv.adv = edge;
+        self.rcv.most_offered = self.rcv.most_offered.max(self.rcv.wnd());
         self.rcv.last_ack_sent = self.rcv.nxt;
         self.rcv.ack.sent();
         let mut options = TcpOptions {
-            timestamps: self
-                .paws
-                .map(|paws| Timestamps { value: self.setup.timestamp(now), echo: paws.recent }),
+            timestamps: self.paws.map(|paws| Timestamps {
+                value: self.setup.timestamp(now),
+                echo: paws.recent,
+            }),
             ..TcpOptions::default()
         };
         if self.agreed.sack && !self.rcv.reassembly.is_empty() {
             options.sack = self.rcv.reassembly.sack_blocks(self.most_sack_blocks());
         }
-        Header { seq: plan.seq, ack: self.rcv.nxt, flags, window, urgent: 0, options }
+        Header {
+            seq: plan.seq,
+            ack: self.rcv.nxt,
+            flags,
+            window,
+            urgent: 0,
+            options,
+        }
     }
 
     /// Keeps the books: SND.NXT, what flies, what was owed.

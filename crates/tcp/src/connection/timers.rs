@@ -25,7 +25,9 @@ impl TimerTable {
     ];
 
     pub(crate) const fn new() -> Self {
-        Self { at: [Instant::MAX; Self::ALL.len()] }
+        Self {
+            at: [Instant::MAX; Self::ALL.len()],
+        }
     }
 
     const fn slot(timer: Timer) -> usize {
@@ -58,12 +60,18 @@ impl TimerTable {
 
     /// The next deadline.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.at.iter().copied().min().filter(|at| *at != Instant::MAX)
+        self.at
+            .iter()
+            .copied()
+            .min()
+            .filter(|at| *at != Instant::MAX)
     }
 
     /// Stops and names a timer that is due, in the order of [`Self::ALL`].
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Timer> {
-        let timer = Self::ALL.into_iter().find(|t| self.at[Self::slot(*t)] <= now)?;
+        let timer = Self::ALL
+            .into_iter()
+            .find(|t| self.at[Self::slot(*t)] <= now)?;
         self.stop(timer);
         Some(timer)
     }
@@ -115,7 +123,8 @@ impl Connection {
             return;
         }
         let repeated = self.patience.backoff > 0;
-        self.recovery.on_timeout(cx.now, repeated, &mut self.snd, &mut *self.congestion);
+        self.recovery
+            .on_timeout(cx.now, repeated, &mut self.snd, &mut *self.congestion);
         self.patience.backoff = self.patience.backoff.saturating_add(1);
         self.trace_congestion(cx);
     }
@@ -130,7 +139,9 @@ impl Connection {
 
     //= rfc9293 MUST-29
     fn on_keep_alive(&mut self, cx: &mut Context<'_>) {
-        let Some(keep_alive) = self.user.keep_alive else { return };
+        let Some(keep_alive) = self.user.keep_alive else {
+            return;
+        };
         if self.patience.keep_alives >= keep_alive.probes.max(2) {
             self.reset_peer(cx, Ended::TimedOut(self.patience.path_error));
             return;
@@ -182,7 +193,9 @@ impl Connection {
     //= rfc9293 MUST-25
     //= rfc9293 MUST-26
     fn rearm_keep_alive(&mut self, now: Instant, flying: bool) {
-        let Some(keep_alive) = self.user.keep_alive else { return };
+        let Some(keep_alive) = self.user.keep_alive else {
+            return;
+        };
         if flying || !self.state.is_synchronized() {
             self.timers.stop(Timer::KeepAlive);
         } else if !self.timers.runs(Timer::KeepAlive) && !self.owed.keep_alive {
@@ -228,8 +241,14 @@ mod tests {
         timers.set(Timer::KeepAlive, Instant::from_millis(50));
         assert_eq!(timers.next(), Some(Instant::from_millis(40)));
         assert_eq!(timers.take_due(Instant::from_millis(39)), None);
-        assert_eq!(timers.take_due(Instant::from_millis(45)), Some(Timer::Retransmission));
-        assert_eq!(timers.take_due(Instant::from_millis(45)), Some(Timer::DelayedAck));
+        assert_eq!(
+            timers.take_due(Instant::from_millis(45)),
+            Some(Timer::Retransmission)
+        );
+        assert_eq!(
+            timers.take_due(Instant::from_millis(45)),
+            Some(Timer::DelayedAck)
+        );
         assert_eq!(timers.take_due(Instant::from_millis(45)), None);
         assert!(timers.runs(Timer::KeepAlive) && !timers.runs(Timer::DelayedAck));
         assert_eq!(timers.next(), Some(Instant::from_millis(50)));

@@ -15,7 +15,11 @@ pub(crate) struct AckState {
 
 impl AckState {
     pub(crate) const fn new(quick: u8) -> Self {
-        Self { now: None, octets: 0, quick }
+        Self {
+            now: None,
+            octets: 0,
+            quick,
+        }
     }
 
     /// Owes an acknowledgement at once. The first reason stays, except that the news of a gap outranks the rest.

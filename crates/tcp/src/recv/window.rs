@@ -6,7 +6,8 @@ use crate::seq::SeqNum;
 impl Receive {
     /// Octets that still fit.
     fn free(&self) -> u32 {
-        self.capacity.saturating_sub(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX))
+        self.capacity
+            .saturating_sub(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX))
     }
 
     /// The right edge to offer now. It never moves back (SHLD-14), and forward only by steps worth a segment.
@@ -17,7 +18,11 @@ impl Receive {
         let step = edge.offset_from(self.adv);
         // min(Fr * RCV.BUFF, Eff.snd.MSS) with Fr = 1/2.
         let worth = (self.capacity / 2).min(self.mss).max(1);
-        if step >= worth.cast_signed() { edge } else { self.adv }
+        if step >= worth.cast_signed() {
+            edge
+        } else {
+            self.adv
+        }
     }
 
     /// SEG.WND for the next segment and the right edge it stands for: `RCV.WND >> shift`, rounded up so that the
@@ -25,18 +30,22 @@ impl Receive {
     pub(crate) fn offer(&self) -> (u16, SeqNum) {
         let window = self.edge().distance_from(self.nxt);
         let raw = window.div_ceil(1 << self.scale).min(u32::from(u16::MAX));
-        (u16::try_from(raw).unwrap_or(u16::MAX), self.nxt + (raw << self.scale))
+        (
+            u16::try_from(raw).unwrap_or(u16::MAX),
+            self.nxt + (raw << self.scale),
+        )
     }
 
-    /// Whether the user read so much that the peer should hear of it although nothing else is to be said.
+    /// Whether the user read so much that the peer should hear of it although nothing else is to be said: the peer
+    /// has little left to send into, and the step is worth a segment. Otherwise the next acknowledgement tells.
     pub(crate) fn update_is_due(&self) -> bool {
         if self.fin.is_some() {
             return false;
         }
         let step = self.edge().offset_from(self.adv).max(0).cast_unsigned();
         let left = self.wnd();
-        step >= (self.capacity / 4).max(1)
-            || (left < 2 * self.mss && step >= (self.capacity / 2).min(2 * self.mss).max(1))
+        (left < 2 * self.mss && step >= (self.capacity / 2).min(2 * self.mss).max(1))
+            || (left <= self.most_offered / 4 && step >= (self.capacity / 4).max(1))
     }
 }
 
@@ -49,7 +58,10 @@ mod tests {
     fn receive(held: usize) -> Receive {
         let mut receive = Receive::new(SeqNum(0xffff_fff0), 0, 8000, 8000);
         receive.mss = 1000;
-        receive.buffer.push(Text { octets: &alloc::vec![1; held], owner: None });
+        receive.buffer.push(Text {
+            octets: &alloc::vec![1; held],
+            owner: None,
+        });
         receive.nxt += u32::try_from(held).unwrap();
         receive
     }
@@ -58,7 +70,11 @@ mod tests {
     fn the_edge_never_moves_back() {
         let receive = receive(3000);
         let edge = receive.adv;
-        assert_eq!(receive.offer(), (5000, edge), "what was offered stays offered");
+        assert_eq!(
+            receive.offer(),
+            (5000, edge),
+            "what was offered stays offered"
+        );
     }
 
     #[test]
@@ -73,7 +89,28 @@ mod tests {
         assert!(!receive.update_is_due(), "not worth a segment of its own");
         let mut more = [0; 2000];
         assert_eq!(receive.buffer.read(&mut more), 2000);
-        assert!(receive.update_is_due(), "a quarter of the buffer is");
+        assert!(
+            !receive.update_is_due(),
+            "5,000 octets are left to send into"
+        );
+    }
+
+    #[test]
+    fn a_window_nearly_used_up_is_opened_without_waiting() {
+        let mut receive = Receive::new(SeqNum(0xffff_fff0), 5, 1 << 20, 65_535);
+        receive.mss = 1000;
+        let arrive = |receive: &mut Receive, octets: usize| {
+            receive.buffer.push(Text {
+                octets: &alloc::vec![1; octets],
+                owner: None,
+            });
+            receive.nxt += u32::try_from(octets).unwrap();
+            receive.buffer.read(&mut alloc::vec![0; octets]);
+        };
+        arrive(&mut receive, 100);
+        assert!(!receive.update_is_due(), "most of the first window is left");
+        arrive(&mut receive, 50_000);
+        assert!(receive.update_is_due(), "15,435 octets are left of 65,535");
     }
 
     #[test]
@@ -92,7 +129,10 @@ mod tests {
         let mut receive = Receive::new(SeqNum(0xffff_fff0), 7, 1 << 20, 65_535);
         let mut edge = receive.adv;
         for step in [1u32, 127, 128, 129, 5000, 60_000] {
-            receive.buffer.push(Text { octets: &alloc::vec![1; step as usize], owner: None });
+            receive.buffer.push(Text {
+                octets: &alloc::vec![1; step as usize],
+                owner: None,
+            });
             receive.nxt += step;
             let (_, offered) = receive.offer();
             assert!(offered.at_or_after(edge));

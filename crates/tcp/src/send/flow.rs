@@ -35,7 +35,11 @@ impl Send {
     //= rfc9293 MUST-34
     pub(crate) fn usable_window(&self) -> u32 {
         let edge = self.una + self.wnd;
-        if edge.before(self.nxt) { 0 } else { edge.distance_from(self.nxt) }
+        if edge.before(self.nxt) {
+            0
+        } else {
+            edge.distance_from(self.nxt)
+        }
     }
 
     /// How much new text to send now.
@@ -50,7 +54,10 @@ impl Send {
         let room = allowance.room.max(1);
         let usable = self.usable_window();
         let congestion = u32::try_from(allowance.congestion).unwrap_or(u32::MAX);
-        let len = unsent.min(usable).min(congestion).min(allowance.max_text.max(1));
+        let len = unsent
+            .min(usable)
+            .min(congestion)
+            .min(allowance.max_text.max(1));
         if len >= room {
             // Whole segments; the odd rest only when it is all that is left and allowed to go.
             let rest_may_go = len == unsent && (allowance.nodelay || self.fin_queued);
@@ -95,35 +102,51 @@ mod tests {
         send
     }
 
-    const FREE: Allowance =
-        Allowance { room: 1000, congestion: u64::MAX, max_text: 1000, nodelay: false };
+    const FREE: Allowance = Allowance {
+        room: 1000,
+        congestion: u64::MAX,
+        max_text: 1000,
+        nodelay: false,
+    };
 
     fn fly(send: &mut Send, octets: u32) {
-        send.in_flight.push(send.nxt, send.nxt + octets, Instant::ZERO);
+        send.in_flight
+            .push(send.nxt, send.nxt + octets, Instant::ZERO);
         send.nxt += octets;
     }
 
+    type Case = (
+        &'static str,
+        usize,
+        fn(&mut Send),
+        fn(&mut Allowance),
+        Verdict,
+    );
+
+    #[rustfmt::skip]
+    const CASES: &[Case] = &[
+        ("nothing", 0, |_| (), |_| (), Verdict::Nothing),
+        ("a full segment", 5000, |_| (), |_| (), Verdict::Send(1000)),
+        ("many at once", 5000, |_| (), |a| a.max_text = 3500, Verdict::Send(3000)),
+        ("window limits", 50_000, |s| s.wnd = 2500, |a| a.max_text = 9000, Verdict::Send(2000)),
+        ("small, nothing flies", 10, |_| (), |_| (), Verdict::Send(10)),
+        ("Nagle", 10 + 2000, |s| fly(s, 2000), |_| (), Verdict::Nagle),
+        ("nodelay", 10 + 2000, |s| fly(s, 2000), |a| a.nodelay = true, Verdict::Send(10)),
+        ("last before FIN", 2010, |s| { fly(s, 2000); s.fin_queued = true; }, |_| (), Verdict::Send(10)),
+        ("shut window", 10, |s| s.wnd = 0, |_| (), Verdict::Window),
+        ("silly window", 5000, |s| s.wnd = 900, |_| (), Verdict::Window),
+        ("half the largest window", 5000, |s| { s.wnd = 600; s.max_wnd = 1200; }, |_| (), Verdict::Send(600)),
+        ("half, but something flies", 5000, |s| { fly(s, 100); s.wnd = 700; s.max_wnd = 1200; }, |_| (), Verdict::Window),
+        ("small text, small window", 500, |s| s.wnd = 500, |_| (), Verdict::Send(500)),
+        ("congestion", 5000, |_| (), |a| a.congestion = 999, Verdict::Congestion),
+        ("shrunk below what flies", 5000, |s| { fly(s, 3000); s.wnd = 1000; }, |_| (), Verdict::Window),
+    ];
+
     #[test]
+    //= rfc9293 MUST-38 test
+    //= rfc9293 SHLD-7 test
     fn what_goes_and_what_waits() {
-        type Case = (&'static str, usize, fn(&mut Send), fn(&mut Allowance), Verdict);
-        let cases: &[Case] = &[
-            ("nothing", 0, |_| (), |_| (), Verdict::Nothing),
-            ("a full segment", 5000, |_| (), |_| (), Verdict::Send(1000)),
-            ("many at once", 5000, |_| (), |a| a.max_text = 3500, Verdict::Send(3000)),
-            ("window limits", 50_000, |s| s.wnd = 2500, |a| a.max_text = 9000, Verdict::Send(2000)),
-            ("small, nothing flies", 10, |_| (), |_| (), Verdict::Send(10)),
-            ("Nagle", 10 + 2000, |s| fly(s, 2000), |_| (), Verdict::Nagle),
-            ("nodelay", 10 + 2000, |s| fly(s, 2000), |a| a.nodelay = true, Verdict::Send(10)),
-            ("last before FIN", 2010, |s| { fly(s, 2000); s.fin_queued = true; }, |_| (), Verdict::Send(10)),
-            ("shut window", 10, |s| s.wnd = 0, |_| (), Verdict::Window),
-            ("silly window", 5000, |s| s.wnd = 900, |_| (), Verdict::Window),
-            ("half the largest window", 5000, |s| { s.wnd = 600; s.max_wnd = 1200; }, |_| (), Verdict::Send(600)),
-            ("half, but something flies", 5000, |s| { fly(s, 100); s.wnd = 700; s.max_wnd = 1200; }, |_| (), Verdict::Window),
-            ("small text, small window", 500, |s| s.wnd = 500, |_| (), Verdict::Send(500)),
-            ("congestion", 5000, |_| (), |a| a.congestion = 999, Verdict::Congestion),
-            ("shrunk below what flies", 5000, |s| { fly(s, 3000); s.wnd = 1000; }, |_| (), Verdict::Window),
-        ];
-        for (name, unsent, state, allow, expected) in cases {
+        for (name, unsent, state, allow, expected) in CASES {
             let (mut send, mut allowance) = (sender(*unsent), FREE);
             state(&mut send);
             allow(&mut allowance);

@@ -62,16 +62,6 @@ impl InFlight {
         self.octets
     }
 
-    /// Octets reported by SACK.
-    pub(crate) fn sacked(&self) -> u64 {
-        self.sacked
-    }
-
-    /// Octets believed lost and not sent again yet.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost
-    }
-
     /// "pipe" of RFC 6675: octets believed to be in the network.
     pub(crate) fn pipe(&self) -> u64 {
         self.octets - self.sacked - self.lost
@@ -91,7 +81,13 @@ impl InFlight {
 
     /// Notes a transmission of new sequence space.
     pub(crate) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
-        let sent = Sent { start, end, at, fate: Fate::Flying, retransmitted: false };
+        let sent = Sent {
+            start,
+            end,
+            at,
+            fate: Fate::Flying,
+            retransmitted: false,
+        };
         if self.records.is_empty() {
             self.lost_hint = start;
         }
@@ -107,7 +103,11 @@ impl InFlight {
                 break;
             }
             let whole = una.at_or_after(sent.end);
-            let gone = if whole { sent.len() } else { u64::from(una.distance_from(sent.start)) };
+            let gone = if whole {
+                sent.len()
+            } else {
+                u64::from(una.distance_from(sent.start))
+            };
             match sent.fate {
                 Fate::Flying => {}
                 Fate::Sacked => self.sacked -= gone,
@@ -139,12 +139,15 @@ impl InFlight {
 
     /// The index of the record that holds `seq`.
     fn find(&self, seq: SeqNum) -> usize {
-        self.records.partition_point(|sent| sent.end.at_or_before(seq))
+        self.records
+            .partition_point(|sent| sent.end.at_or_before(seq))
     }
 
     /// Cuts the record at `index` so that it ends at `at` (which lies inside it).
     fn split(&mut self, index: usize, at: SeqNum) {
-        let Some(sent) = self.records.get_mut(index) else { return };
+        let Some(sent) = self.records.get_mut(index) else {
+            return;
+        };
         let rest = Sent { start: at, ..*sent };
         sent.end = at;
         self.records.insert(index + 1, rest);
@@ -188,7 +191,9 @@ impl InFlight {
                 continue;
             }
             newly += self.set_fate(index, Fate::Sacked);
-            let edge = self.highest_sacked.map_or(sent.end, |edge| edge.later(sent.end));
+            let edge = self
+                .highest_sacked
+                .map_or(sent.end, |edge| edge.later(sent.end));
             self.highest_sacked = Some(edge);
             index += 1;
         }
@@ -197,7 +202,9 @@ impl InFlight {
 
     /// Changes a record's fate and the sums with it; returns its octets.
     fn set_fate(&mut self, index: usize, fate: Fate) -> u64 {
-        let Some(sent) = self.records.get_mut(index) else { return 0 };
+        let Some(sent) = self.records.get_mut(index) else {
+            return 0;
+        };
         let len = sent.len();
         match sent.fate {
             Fate::Flying => {}
@@ -218,7 +225,9 @@ impl InFlight {
 
     /// The first `mss` octets are lost, unless they were sent again already: returns whether they were marked.
     pub(crate) fn mark_first_lost(&mut self, mss: u32) -> bool {
-        let Some(first) = self.records.front().copied() else { return false };
+        let Some(first) = self.records.front().copied() else {
+            return false;
+        };
         if first.fate != Fate::Flying || first.retransmitted {
             return false;
         }
@@ -233,7 +242,12 @@ impl InFlight {
     /// the peer may have dropped what it reported).
     pub(crate) fn mark_all_lost(&mut self, renege: bool) {
         for index in 0..self.records.len() {
-            if renege || self.records.get(index).is_some_and(|sent| sent.fate != Fate::Sacked) {
+            if renege
+                || self
+                    .records
+                    .get(index)
+                    .is_some_and(|sent| sent.fate != Fate::Sacked)
+            {
                 self.set_fate(index, Fate::Lost);
             }
         }
@@ -245,7 +259,9 @@ impl InFlight {
     /// IsLost() of RFC 6675 section 4 for all records: lost is what was never sent again and has more than
     /// `threshold - 1` segments' worth of SACKed octets above it. Returns octets newly lost.
     pub(crate) fn mark_lost_below_sacks(&mut self, threshold: u8, mss: u32) -> u64 {
-        let Some(highest) = self.highest_sacked else { return 0 };
+        let Some(highest) = self.highest_sacked else {
+            return 0;
+        };
         let enough = u64::from(threshold.saturating_sub(1)) * u64::from(mss);
         let mut above = 0;
         let mut index = self.find(highest - 1) + 1;
@@ -289,7 +305,9 @@ impl InFlight {
     /// `start .. end`, the beginning of a record, was sent again.
     pub(crate) fn mark_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
         let index = self.find(start);
-        let Some(sent) = self.records.get(index).copied() else { return };
+        let Some(sent) = self.records.get(index).copied() else {
+            return;
+        };
         if end.before(sent.end) {
             self.split(index, end);
         }
@@ -314,22 +332,45 @@ mod tests {
     fn flight(segments: u32) -> InFlight {
         let mut flight = InFlight::default();
         for i in 0..segments {
-            flight.push(BASE + i * MSS, BASE + (i + 1) * MSS, Instant::from_millis(u64::from(i)));
+            flight.push(
+                BASE + i * MSS,
+                BASE + (i + 1) * MSS,
+                Instant::from_millis(u64::from(i)),
+            );
         }
         flight
     }
 
     fn sums_hold(flight: &InFlight) {
         let sum = |fate| -> u64 {
-            flight.records.iter().filter(|s| s.fate == fate).map(Sent::len).sum()
+            flight
+                .records
+                .iter()
+                .filter(|s| s.fate == fate)
+                .map(Sent::len)
+                .sum()
         };
         assert_eq!(flight.sacked, sum(Fate::Sacked));
         assert_eq!(flight.lost, sum(Fate::Lost));
-        assert_eq!(flight.octets, flight.records.iter().map(Sent::len).sum::<u64>());
+        assert_eq!(
+            flight.octets,
+            flight.records.iter().map(Sent::len).sum::<u64>()
+        );
         let v: Vec<_> = flight.records.iter().collect();
-        assert!(v.windows(2).all(|w| w[0].end == w[1].start), "no gaps, no overlap");
-        let first_lost = flight.records.iter().find(|s| s.fate == Fate::Lost).map(|s| s.start);
-        assert_eq!(flight.next_lost().map(|l| l.0), first_lost, "the hint never skips a loss");
+        assert!(
+            v.windows(2).all(|w| w[0].end == w[1].start),
+            "no gaps, no overlap"
+        );
+        let first_lost = flight
+            .records
+            .iter()
+            .find(|s| s.fate == Fate::Lost)
+            .map(|s| s.start);
+        assert_eq!(
+            flight.next_lost().map(|l| l.0),
+            first_lost,
+            "the hint never skips a loss"
+        );
     }
 
     #[test]
@@ -340,7 +381,10 @@ mod tests {
         assert_eq!(acked.newest_sent_once, Some(Instant::from_millis(0)));
         assert_eq!(f.oldest().map(|s| s.start), Some(BASE + 150));
         assert_eq!(f.pipe(), 150);
-        assert_eq!(f.acknowledge(BASE + 300).newest_sent_once, Some(Instant::from_millis(2)));
+        assert_eq!(
+            f.acknowledge(BASE + 300).newest_sent_once,
+            Some(Instant::from_millis(2))
+        );
         assert!(f.is_empty());
         sums_hold(&f);
     }
@@ -360,7 +404,11 @@ mod tests {
     fn three_segments_above_mean_lost() {
         let mut f = flight(6);
         assert_eq!(f.mark_sacked(BASE + 100, BASE + 300, MSS), 200);
-        assert_eq!(f.mark_lost_below_sacks(3, MSS), 0, "two segments above are not enough");
+        assert_eq!(
+            f.mark_lost_below_sacks(3, MSS),
+            0,
+            "two segments above are not enough"
+        );
         assert_eq!(f.mark_sacked(BASE + 100, BASE + 400, MSS), 100);
         assert_eq!(f.mark_lost_below_sacks(3, MSS), 100);
         assert_eq!(f.next_lost(), Some((BASE, 100)));
@@ -372,10 +420,14 @@ mod tests {
     fn a_super_segment_splits_where_segments_were() {
         let mut f = InFlight::default();
         f.push(BASE, BASE + 1000, Instant::ZERO);
-        assert_eq!(f.mark_sacked(BASE + 150, BASE + 450, MSS), 200, "only whole segments count");
+        assert_eq!(
+            f.mark_sacked(BASE + 150, BASE + 450, MSS),
+            200,
+            "only whole segments count"
+        );
         assert_eq!(f.records.len(), 3);
         assert!(f.mark_first_lost(MSS));
-        assert!(f.mark_first_lost(MSS) == false, "once is enough");
+        assert!(!f.mark_first_lost(MSS), "once is enough");
         assert_eq!(f.next_lost(), Some((BASE, MSS)));
         sums_hold(&f);
     }

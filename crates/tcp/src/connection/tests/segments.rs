@@ -1,0 +1,135 @@
+//! What one segment does to a connection, and what it answers.
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::super::*;
+use super::bench::{Bench, Out};
+use super::pair::ISS;
+use crate::segment::{Flags, Header};
+
+/// What, flags, seq and ack relative to both SYNs, text, what comes of it, why it is answered.
+type Case = (
+    &'static str,
+    Flags,
+    i64,
+    i64,
+    &'static [u8],
+    Result<(), Refusal>,
+    Option<Reason>,
+);
+
+#[rustfmt::skip]
+const ACCEPTABILITY: &[Case] = &[
+    ("at RCV.NXT", Flags::ACK, 1, 1, b"", Ok(()), None),
+    ("before the window", Flags::ACK, 0, 1, b"", Err(Refusal::OutsideWindow), Some(Reason::OutsideWindow)),
+    ("old text", Flags::ACK, -3, 1, b"abc", Err(Refusal::OutsideWindow), Some(Reason::Duplicate)),
+    ("beyond the window", Flags::ACK, 1 << 21, 1, b"abc", Err(Refusal::OutsideWindow), Some(Reason::OutsideWindow)),
+    ("RST beyond the window", Flags::RST, 1 << 21, 1, b"", Err(Refusal::OutsideWindow), None),
+    ("RST in the window", Flags::RST, 2, 1, b"", Err(Refusal::BlindReset), Some(Reason::Challenge)),
+    ("RST at RCV.NXT", Flags::RST, 1, 1, b"", Err(Refusal::ValidReset), None),
+    ("SYN in the window", Flags::SYN, 9, 1, b"", Err(Refusal::BlindSyn), Some(Reason::Challenge)),
+    ("no ACK", Flags::NONE, 1, 1, b"x", Err(Refusal::NoAck), None),
+    ("ACK of unsent", Flags::ACK, 1, 2, b"x", Err(Refusal::AckOfUnsent), Some(Reason::Challenge)),
+    ("ACK too old", Flags::ACK, 1, -(1 << 20), b"x", Err(Refusal::AckTooOld), Some(Reason::Challenge)),
+    ("text after a gap", Flags::ACK, 3, 1, b"x", Ok(()), Some(Reason::Gap)),
+];
+
+#[test]
+fn acceptability_and_its_answers() {
+    for &(name, flags, seq, ack, text, expected, answer) in ACCEPTABILITY {
+        let mut bench = Bench::new();
+        assert_eq!(bench.segment(flags, seq, ack, text), expected, "{name}");
+        let held = usize::from(answer == Some(Reason::Gap));
+        assert_eq!(bench.connection.rcv.reassembly.octets(), held, "{name}");
+        let answers: Vec<Out> = answer
+            .map(|reason| (Flags::ACK, 1, 1, 0, reason))
+            .into_iter()
+            .collect();
+        assert_eq!(bench.out(), answers, "{name}");
+        let open = expected != Err(Refusal::ValidReset);
+        let state = bench.connection.state();
+        assert_eq!(state == State::Established, open, "{name}");
+    }
+}
+
+#[test]
+fn overlaps_are_trimmed_and_the_first_wins() {
+    let mut bench = Bench::new();
+    bench.segment(Flags::ACK, 4, 1, b"DEF").unwrap();
+    bench.segment(Flags::ACK, 3, 1, b"cdefgh").unwrap();
+    bench.segment(Flags::ACK, 1, 1, b"ABxx").unwrap();
+    let mut got = [0; 16];
+    let n = bench.connection.read(&mut got).unwrap();
+    assert_eq!(&got[..n], b"ABcDEFgh");
+    bench.segment(Flags::ACK, 5, 1, b"EFghij").unwrap();
+    let n = bench.connection.read(&mut got).unwrap();
+    assert_eq!(&got[..n], b"ij", "the known part is trimmed");
+}
+
+#[test]
+fn a_fin_before_missing_text_waits_for_it() {
+    let mut bench = Bench::new();
+    bench
+        .segment(Flags::ACK | Flags::FIN, 4, 1, b"DEF")
+        .unwrap();
+    assert_eq!(bench.connection.state(), State::Established);
+    bench.segment(Flags::ACK, 1, 1, b"ABC").unwrap();
+    assert_eq!(bench.connection.state(), State::CloseWait);
+    let out = bench.out();
+    assert_eq!(
+        out.last().map(|o| o.2),
+        Some(8),
+        "text and FIN acknowledged"
+    );
+    let mut got = [0; 16];
+    assert_eq!(bench.connection.read(&mut got), Ok(6));
+    assert_eq!(bench.connection.read(&mut got), Ok(0));
+}
+
+#[test]
+fn challenges_are_limited() {
+    let mut bench = Bench::new();
+    let mut sent = 0;
+    for _ in 0..1000 {
+        let _ = bench.segment(Flags::SYN, 9, 1, b"");
+        sent += bench.out().len();
+    }
+    assert_eq!(sent, 10);
+    bench.now += Duration::from_secs(1);
+    let _ = bench.segment(Flags::SYN, 9, 1, b"");
+    assert_eq!(bench.out().len(), 1);
+}
+
+#[test]
+//= rfc9293 MUST-34 test
+fn a_window_that_shrinks_is_survived() {
+    let mut bench = Bench::new();
+    let now = bench.now;
+    let mut cx = Context::unwatched(now);
+    bench.connection.set_nodelay(true);
+    bench.connection.write(&mut cx, &[7; 900]).unwrap();
+    assert_eq!(bench.out().len(), 1);
+    let shrunk = Segment {
+        header: Header {
+            seq: ISS[0] + 1,
+            ack: ISS[1] + 1,
+            flags: Flags::ACK,
+            window: 0,
+            ..Header::default()
+        },
+        ..Segment::default()
+    };
+    bench.connection.handle_segment(&mut cx, &shrunk).unwrap();
+    assert_eq!(bench.connection.snd.usable_window(), 0);
+    bench.connection.write(&mut cx, &[8; 100]).unwrap();
+    assert_eq!(bench.out(), []);
+    bench.segment(Flags::ACK, 1, 901, b"").unwrap();
+    assert_eq!(bench.out().len(), 1, "goes on when it opens");
+}
+
+#[test]
+fn a_connection_is_small() {
+    let size = size_of::<Connection>();
+    assert!(size <= 864, "{size} octets");
+}
