@@ -278,7 +278,6 @@ fn the_torture_is_one() {
 }
 
 #[test]
-#[ignore = "woshou-tcp measures round trips across retransmissions; take this line out with its fix"]
 fn repairs_are_quick() {
     // The median and the slowest but 2 % of 100 kB both ways: the loss of a tenth of all packets costs time,
     // but a measured round trip must never include a wait for the retransmission timer.
