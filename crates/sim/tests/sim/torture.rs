@@ -20,8 +20,8 @@ use woshou_sim::seed::{Chance, Stream};
 use woshou_sim::{Content, Conversation, Host, Outcome, Path, Script, Side, scenario};
 use woshou_tcp::{Config, Instant, SeqNum};
 
-/// 2 MSL of RFC 9293.
-const TIME_WAIT: Duration = Duration::from_secs(240);
+/// 2 MSL, as by default.
+const TIME_WAIT: Duration = Duration::from_secs(60);
 
 /// A number in `from..=to`.
 fn within(chance: &mut Chance, from: u64, to: u64) -> u64 {
@@ -77,8 +77,6 @@ fn host(chance: &mut Chance, side: Side) -> Host {
         nagle: coin(chance),
         receive_buffer: 1 << within(chance, 12, 20),
         send_buffer: 1 << within(chance, 12, 20),
-        // So that only a fault of the stack, and not a long run of bad luck, makes a seed fail.
-        open_timeout: Duration::from_secs(3_600),
         time_wait: TIME_WAIT,
         ..Config::default()
     };
