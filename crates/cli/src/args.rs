@@ -62,10 +62,10 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = scenarios())]
 pub(crate) struct Demo {
-    /// What to watch
-    #[arg(default_value = "classic", value_parser = clap::builder::ValueParser::new(scenario),
-          help = scenario_help())]
+    /// What to watch; the list is below
+    #[arg(default_value = "classic", value_parser = clap::builder::ValueParser::new(scenario))]
     pub(crate) scenario: Scenario,
     /// The source of all chance: loss, reordering, contents, initial sequence numbers
     #[arg(long, default_value_t = 1)]
@@ -94,9 +94,11 @@ fn scenario(name: &str) -> Result<Scenario, String> {
     })
 }
 
-fn scenario_help() -> String {
-    let lines = Scenario::ALL.iter().map(|s| format!("  {:<19}{}", s.name(), s.english()));
-    format!("What to watch:\n{}\n", lines.collect::<Vec<_>>().join("\n"))
+fn scenarios() -> String {
+    let lines = Scenario::ALL
+        .iter()
+        .map(|s| format!("  {:<20}{}", s.name(), s.english()));
+    format!("Scenarios:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
 /// What every command with a real link takes.
@@ -110,6 +112,9 @@ pub(crate) struct Node {
     /// WOSHOU_PEER and WOSHOU_PEER6 (the kernel's) in its environment
     #[arg(long, value_name = "CMD")]
     pub(crate) with: Option<String>,
+    /// Give up when the peer is silent for SECS seconds, while opening, sending or waiting for it
+    #[arg(long, default_value_t = 30, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) timeout: u32,
     /// Print every segment, state change and timer on standard error as it happens
     #[arg(long)]
     pub(crate) trace: bool,

@@ -40,10 +40,14 @@ const WAITING: usize = 1024;
 
 impl Capture {
     pub(crate) fn create(path: &Path, medium: Medium) -> Result<Self, Failure> {
-        let link = if is_ethernet(medium) { LinkType::Ethernet } else { LinkType::Raw };
+        let link = if is_ethernet(medium) {
+            LinkType::Ethernet
+        } else {
+            LinkType::Raw
+        };
         let file = File::create(path).map_err(Failure::file(path))?;
-        let writer = PcapngWriter::new(BufWriter::new(file), link, "woshou")
-            .map_err(Failure::file(path))?;
+        let writer =
+            PcapngWriter::new(BufWriter::new(file), link, "woshou").map_err(Failure::file(path))?;
         Ok(Self(Arc::new(Mutex::new(Inner {
             path: path.into(),
             writer: Some(writer),
@@ -60,14 +64,18 @@ impl Capture {
     /// The device with a recorder in front of it.
     pub(crate) fn wrap(&self, device: Box<dyn Device>) -> Box<dyn Device> {
         let capture = self.clone();
-        Box::new(Record::new(device, move |frame: &Recorded<'_>| capture.lock().frame(frame)))
+        Box::new(Record::new(device, move |frame: &Recorded<'_>| {
+            capture.lock().frame(frame)
+        }))
     }
 
     /// What TCP says, for the comments.
     pub(crate) fn observe(&self, who: &Endpoints, event: &TraceEvent) {
         let mut inner = self.lock();
         match event {
-            TraceEvent::StateChanged { to: State::Closed, .. } => {
+            TraceEvent::StateChanged {
+                to: State::Closed, ..
+            } => {
                 inner.states.remove(who);
             }
             TraceEvent::StateChanged { to, .. } => {
@@ -100,8 +108,12 @@ impl Capture {
 impl Inner {
     fn frame(&mut self, frame: &Recorded<'_>) {
         let comment = self.comment(frame);
-        let Some(writer) = &mut self.writer else { return };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let Some(writer) = &mut self.writer else {
+            return;
+        };
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let direction = match frame.direction {
             Direction::Received => pcapng::Direction::Inbound,
@@ -120,25 +132,44 @@ impl Inner {
             return String::new();
         };
         let who = match frame.direction {
-            Direction::Received => Endpoints { local: destination, remote: source },
-            Direction::Sent => Endpoints { local: source, remote: destination },
+            Direction::Received => Endpoints {
+                local: destination,
+                remote: source,
+            },
+            Direction::Sent => Endpoints {
+                local: source,
+                remote: destination,
+            },
         };
         let state = self.states.get(&who).map_or("", |state| state.name());
         if frame.direction == Direction::Received {
             return state.to_owned();
         }
-        let Some(at) = self.sent.iter().position(|(w, s, _)| *w == who && *s == seq) else {
+        let Some(at) = self
+            .sent
+            .iter()
+            .position(|(w, s, _)| *w == who && *s == seq)
+        else {
             return state.to_owned();
         };
-        let reason = self.sent.remove(at).map(|(_, _, reason)| Lang::En.reason(reason));
-        [state, &reason.unwrap_or_default()].join(" ").trim().to_owned()
+        let reason = self
+            .sent
+            .remove(at)
+            .map(|(_, _, reason)| Lang::En.reason(reason));
+        [state, &reason.unwrap_or_default()]
+            .join(" ")
+            .trim()
+            .to_owned()
     }
 }
 
 /// Both ends and SEG.SEQ, when the frame carries TCP.
 fn tcp_of(frame: &[u8], medium: Medium) -> Option<(SocketAddr, SocketAddr, SeqNum)> {
-    let packet =
-        if is_ethernet(medium) { frame.get(ethernet::HEADER_LEN..)? } else { frame };
+    let packet = if is_ethernet(medium) {
+        frame.get(ethernet::HEADER_LEN..)?
+    } else {
+        frame
+    };
     let (source, destination, segment): (IpAddr, IpAddr, &[u8]) = match packet.first()? >> 4 {
         4 => {
             let packet = Ipv4Packet::parse(packet).ok()?;
@@ -146,14 +177,22 @@ fn tcp_of(frame: &[u8], medium: Medium) -> Option<(SocketAddr, SocketAddr, SeqNu
             if header.protocol != ip_protocol::TCP || packet.is_fragment() {
                 return None;
             }
-            (header.source.into(), header.destination.into(), packet.payload)
+            (
+                header.source.into(),
+                header.destination.into(),
+                packet.payload,
+            )
         }
         _ => {
             let packet = Ipv6Packet::parse(packet).ok()?;
             if packet.upper.protocol != ip_protocol::TCP || packet.upper.fragment.is_some() {
                 return None;
             }
-            (packet.header.source.into(), packet.header.destination.into(), packet.upper.payload)
+            (
+                packet.header.source.into(),
+                packet.header.destination.into(),
+                packet.upper.payload,
+            )
         }
     };
     let header = TcpSegment::parse(segment).ok()?.header;

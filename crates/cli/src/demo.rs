@@ -24,7 +24,11 @@ pub(crate) fn run(args: &Demo) -> Result<ExitCode, Failure> {
             .and_then(|mut file| file.flush())
             .map_err(Failure::file(path))?;
     }
-    let mut options = ladder::Options { lang: args.lang, colour: false, brief: args.brief };
+    let mut options = ladder::Options {
+        lang: args.lang,
+        colour: false,
+        brief: args.brief,
+    };
     if let Some(path) = &args.svg {
         std::fs::write(path, ladder::svg(&timeline, &options)).map_err(Failure::file(path))?;
     }
@@ -35,7 +39,9 @@ pub(crate) fn run(args: &Demo) -> Result<ExitCode, Failure> {
         Format::Json => jsonl::text(&timeline, args.lang),
     };
     print(&text)?;
-    outcome.check().map_err(|fault| Failure::Story(fault.to_string()))?;
+    outcome
+        .check()
+        .map_err(|fault| Failure::Story(fault.to_string()))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -43,9 +49,10 @@ pub(crate) fn run(args: &Demo) -> Result<ExitCode, Failure> {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::Stdio { name: "standard output", source: error })
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::Stdio {
+            name: "standard output",
+            source: error,
+        }),
         _ => Ok(()),
     }
 }
@@ -73,7 +80,11 @@ impl Teller {
             };
             timeline.host(&host.name, &[address.ip()])
         });
-        Self { timeline, hosts, copies: HashMap::new() }
+        Self {
+            timeline,
+            hosts,
+            copies: HashMap::new(),
+        }
     }
 
     fn host(&self, id: HostId) -> timeline::HostId {
@@ -84,7 +95,8 @@ impl Teller {
 impl Watcher for Teller {
     fn left(&mut self, sight: &Sight<'_>) {
         let from = self.host(sight.from);
-        self.timeline.left(sight.at, timeline::PacketId(sight.id.0), from, sight.octets);
+        self.timeline
+            .left(sight.at, timeline::PacketId(sight.id.0), from, sight.octets);
     }
 
     fn arrived(&mut self, sight: &Sight<'_>) {
@@ -109,7 +121,8 @@ impl Watcher for Teller {
             LossCause::QueueFull => Fate::QueueFull,
             _ => Fate::Loss,
         };
-        self.timeline.lost(sight.at, timeline::PacketId(sight.id.0), why);
+        self.timeline
+            .lost(sight.at, timeline::PacketId(sight.id.0), why);
     }
 
     fn tcp(&mut self, host: HostId, now: Instant, who: &Endpoints, event: &TraceEvent) {

@@ -22,7 +22,10 @@ pub(crate) enum Failure {
     File { path: PathBuf, source: io::Error },
     /// Standard input or output failed.
     #[error("{name}: {source}")]
-    Stdio { name: &'static str, source: io::Error },
+    Stdio {
+        name: &'static str,
+        source: io::Error,
+    },
     /// No private namespace.
     #[error("{0}; `woshou demo` needs none of it")]
     Namespace(#[from] NamespaceError),

@@ -66,7 +66,10 @@ impl Url {
         if host.is_empty() {
             return Err(wrong("it has no host"));
         }
-        let after_host = authority.as_str().rsplit_once(host.as_str()).map_or("", |(_, p)| p);
+        let after_host = authority
+            .as_str()
+            .rsplit_once(host.as_str())
+            .map_or("", |(_, p)| p);
         let port = match after_host.strip_prefix(':') {
             None => 80,
             Some(port) => match port.parse::<u16>() {
@@ -93,19 +96,28 @@ async fn fetch(
     let address = target::resolve(node, &url.host, url.port).await?;
     let stream = match server {
         Some(server) => connect_when_ready(node, address, server).await?,
-        None => node.net.connect(address).await.map_err(Failure::net(address.to_string()))?,
+        None => node
+            .net
+            .connect(address)
+            .await
+            .map_err(Failure::net(address.to_string()))?,
     };
     let response = request(stream, url).await?;
     if !response.status().is_success() {
         let status = response.status().to_string();
-        return Err(Failure::Http { url: url.whole.clone(), status });
+        return Err(Failure::Http {
+            url: url.whole.clone(),
+            status,
+        });
     }
     match args.output.as_deref() {
         Some(path) => save(response, url, path).await,
         None => {
             let mut out = tokio::io::stdout();
-            let stdout =
-                |source| Failure::Stdio { name: "standard output", source };
+            let stdout = |source| Failure::Stdio {
+                name: "standard output",
+                source,
+            };
             copy(response, url, &mut out, &ProgressBar::hidden(), stdout).await?;
             out.flush().await.map_err(stdout)
         }
@@ -144,11 +156,17 @@ async fn request(stream: TcpStream, url: &Url) -> Result<Response<Incoming>, Fai
     tokio::spawn(connection);
     let request = Request::get(&url.path)
         .header(header::HOST, &url.authority)
-        .header(header::USER_AGENT, concat!("woshou/", env!("CARGO_PKG_VERSION")))
+        .header(
+            header::USER_AGENT,
+            concat!("woshou/", env!("CARGO_PKG_VERSION")),
+        )
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())
         .map_err(|error| Failure::Usage(format!("wrong URL `{}`: {error}", url.whole)))?;
-    sender.send_request(request).await.map_err(|error| http_failure(url, error))
+    sender
+        .send_request(request)
+        .await
+        .map_err(|error| http_failure(url, error))
 }
 
 /// hyper's error, with the connection's own cause where there is one.
@@ -157,7 +175,10 @@ fn http_failure(url: &Url, error: hyper::Error) -> Failure {
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<std::io::Error>() {
             let source = std::io::Error::new(io.kind(), io.to_string());
-            return Failure::Net { what: url.whole.clone(), source };
+            return Failure::Net {
+                what: url.whole.clone(),
+                source,
+            };
         }
         cause = inner.source();
     }
@@ -166,15 +187,25 @@ fn http_failure(url: &Url, error: hyper::Error) -> Failure {
     } else {
         ErrorKind::InvalidData
     };
-    Failure::Net { what: url.whole.clone(), source: std::io::Error::new(kind, error.to_string()) }
+    Failure::Net {
+        what: url.whole.clone(),
+        source: std::io::Error::new(kind, error.to_string()),
+    }
 }
 
 /// Writes the body beside `path` and moves it there when all of it has arrived, so that a failure costs no file.
 async fn save(response: Response<Incoming>, url: &Url, path: &Path) -> Result<(), Failure> {
     let special = tokio::fs::metadata(path).await.is_ok_and(|m| !m.is_file());
-    let beside = if special { path.to_owned() } else { part_of(path) };
+    let beside = if special {
+        path.to_owned()
+    } else {
+        part_of(path)
+    };
     let mut file = if special {
-        tokio::fs::OpenOptions::new().write(true).open(&beside).await
+        tokio::fs::OpenOptions::new()
+            .write(true)
+            .open(&beside)
+            .await
     } else {
         File::create(&beside).await
     }
@@ -189,7 +220,9 @@ async fn save(response: Response<Incoming>, url: &Url, path: &Path) -> Result<()
         return result;
     }
     match result {
-        Ok(()) => tokio::fs::rename(&beside, path).await.map_err(Failure::file(path)),
+        Ok(()) => tokio::fs::rename(&beside, path)
+            .await
+            .map_err(Failure::file(path)),
         Err(failure) => {
             // The failure that matters is told; that of tidying up is not.
             let _ = tokio::fs::remove_file(&beside).await;
@@ -212,7 +245,9 @@ fn progress(total: Option<u64>) -> ProgressBar {
         Some(total) => {
             let bar = ProgressBar::new(total);
             let template = "{wide_bar} {bytes}/{total_bytes} {bytes_per_sec} {eta}";
-            bar.with_style(ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()))
+            bar.with_style(
+                ProgressStyle::with_template(template).unwrap_or(ProgressStyle::default_bar()),
+            )
         }
         None => ProgressBar::new_spinner(),
     }
@@ -229,7 +264,9 @@ async fn copy(
     let mut body = response.into_body();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| http_failure(url, error))?;
-        let Ok(octets) = frame.into_data() else { continue };
+        let Ok(octets) = frame.into_data() else {
+            continue;
+        };
         bar.inc(octets.len() as u64);
         if let Err(error) = out.write_all(&octets).await {
             return Err(write_failed(error));

@@ -17,7 +17,11 @@ pub(crate) struct Watch {
 impl Watch {
     /// `None` when nobody wants to know.
     pub(crate) fn new(print: bool, capture: Option<Capture>) -> Option<Self> {
-        (print || capture.is_some()).then_some(Self { print, capture, start: None })
+        (print || capture.is_some()).then_some(Self {
+            print,
+            capture,
+            start: None,
+        })
     }
 }
 
@@ -42,7 +46,11 @@ fn line(now: Instant, who: &Endpoints, event: &TraceEvent) -> Option<String> {
     let lang = Lang::En;
     let told = match event {
         TraceEvent::Sent { reason, .. } => {
-            return Some(format!("{}  ; {}", segment(now, who, event), lang.reason(*reason)));
+            return Some(format!(
+                "{}  ; {}",
+                segment(now, who, event),
+                lang.reason(*reason)
+            ));
         }
         TraceEvent::Received { .. } => return Some(segment(now, who, event)),
         TraceEvent::StateChanged { from, to, event } => {
@@ -50,9 +58,17 @@ fn line(now: Instant, who: &Endpoints, event: &TraceEvent) -> Option<String> {
         }
         TraceEvent::Refused { refusal } => format!("refused: {}", lang.refusal(*refusal)),
         TraceEvent::TimerFired { timer } => format!("timer: {}", lang.timer(*timer)),
-        TraceEvent::Congestion { cwnd, ssthresh, in_flight, recovery } => {
-            let threshold =
-                if *ssthresh == u64::MAX { "none".into() } else { ssthresh.to_string() };
+        TraceEvent::Congestion {
+            cwnd,
+            ssthresh,
+            in_flight,
+            recovery,
+        } => {
+            let threshold = if *ssthresh == u64::MAX {
+                "none".into()
+            } else {
+                ssthresh.to_string()
+            };
             let recovery = if *recovery { ", repairing" } else { "" };
             format!("cwnd {cwnd}, ssthresh {threshold}, in flight {in_flight}{recovery}")
         }
@@ -66,6 +82,9 @@ fn segment(now: Instant, who: &Endpoints, event: &TraceEvent) -> String {
     let mut one = Timeline::new();
     let host = one.host("woshou", &[who.local.ip()]);
     one.tcp(now, host, who, *event);
-    let options = tcpdump::Options { timestamps: true, absolute: true };
+    let options = tcpdump::Options {
+        timestamps: true,
+        absolute: true,
+    };
     tcpdump::text(&one, &options).trim_end().to_owned()
 }

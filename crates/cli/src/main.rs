@@ -34,7 +34,11 @@ fn main() -> ExitCode {
 
 /// Error texts of libraries may have several lines; ours have one.
 fn one_line(failure: &Failure) -> String {
-    failure.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+    failure
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn run(command: &Command) -> Result<ExitCode, Failure> {

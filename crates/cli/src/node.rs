@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use woshou::Net;
 
 use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
+use woshou_tcp::config::KeepAlive;
 
 use crate::args;
 use crate::capture::Capture;
@@ -41,21 +42,21 @@ impl Node {
             Some(capture) => capture.wrap(link.device),
             None => link.device,
         };
-        let tcp = woshou_tcp::Config {
-            // What a program on a kernel's sockets would see (docs/decisions/007).
-            open_fails_on_path_error: true,
-            ..woshou_tcp::Config::default()
-        };
+        let tcp = tcp_config(Duration::from_secs(u64::from(args.timeout)));
         let addresses = link.ours.iter().map(|cidr| woshou_stack::Cidr {
             address: cidr.address(),
             prefix: cidr.prefix(),
         });
-        let mut builder =
-            Net::builder().device(device, addresses.collect::<Vec<_>>()).default_route().tcp(tcp);
+        let mut builder = Net::builder()
+            .device(device, addresses.collect::<Vec<_>>())
+            .default_route()
+            .tcp(tcp);
         if let Some(watch) = watch {
             builder = builder.observer(Box::new(watch));
         }
-        let net = builder.spawn().map_err(Failure::net("cannot start the stack"))?;
+        let net = builder
+            .spawn()
+            .map_err(Failure::net("cannot start the stack"))?;
         Ok(Self {
             net,
             namespace: link.namespace,
@@ -101,8 +102,33 @@ impl Node {
 
     fn busy(&self) -> bool {
         use woshou_tcp::State;
-        let quiet = [State::Closed, State::Listen, State::TimeWait, State::FinWait2];
-        self.net.connections().iter().any(|(_, state)| !quiet.contains(state))
+        let quiet = [
+            State::Closed,
+            State::Listen,
+            State::TimeWait,
+            State::FinWait2,
+        ];
+        self.net
+            .connections()
+            .iter()
+            .any(|(_, state)| !quiet.contains(state))
+    }
+}
+
+/// How this program's connections behave: a peer that is silent for `patience` is given up, in every state.
+fn tcp_config(patience: Duration) -> woshou_tcp::Config {
+    woshou_tcp::Config {
+        // What a program on a kernel's sockets would see (docs/decisions/007).
+        open_fails_on_path_error: true,
+        open_timeout: patience,
+        user_timeout: patience,
+        // Half of it in silence, and the rest for three questions: only so does a reader notice.
+        keep_alive: Some(KeepAlive {
+            idle_after: patience / 2,
+            interval: patience / 6,
+            probes: 3,
+        }),
+        ..woshou_tcp::Config::default()
     }
 }
 
@@ -120,13 +146,22 @@ impl Link {
             LinkSpec::Private(spec) => {
                 let mut namespace = Namespace::new(spec)?;
                 let who = namespace.addresses();
-                let device = namespace.take_device().ok_or_else(|| {
-                    Failure::Usage("the private link has no device".into())
-                })?;
-                let ours = std::iter::once(who.woshou_v4).chain(who.woshou_v6).collect();
+                let device = namespace
+                    .take_device()
+                    .ok_or_else(|| Failure::Usage("the private link has no device".into()))?;
+                let ours = std::iter::once(who.woshou_v4)
+                    .chain(who.woshou_v6)
+                    .collect();
                 let v6 = who.kernel_v6.map(IpAddr::from);
-                let peers = std::iter::once(IpAddr::from(who.kernel_v4)).chain(v6).collect();
-                Ok(Self { device, namespace: Some(namespace), ours, peers })
+                let peers = std::iter::once(IpAddr::from(who.kernel_v4))
+                    .chain(v6)
+                    .collect();
+                Ok(Self {
+                    device,
+                    namespace: Some(namespace),
+                    ours,
+                    peers,
+                })
             }
             LinkSpec::Tun(config) => Self::tun(config),
         }
@@ -140,7 +175,12 @@ impl Link {
         let device = Box::new(Tun::open(config)?);
         let mut ours = config.addresses.clone();
         ours.sort_by_key(|cidr| cidr.address().is_ipv6());
-        Ok(Self { device, namespace: None, ours, peers: config.peers.clone() })
+        Ok(Self {
+            device,
+            namespace: None,
+            ours,
+            peers: config.peers.clone(),
+        })
     }
 }
 

@@ -66,7 +66,9 @@ pub(crate) async fn connect(args: &Connect) -> Result<ExitCode, Failure> {
 }
 
 fn start_with(node: &Node, command: Option<&str>) -> Result<Option<With>, Failure> {
-    command.map(|command| With::start(node, command)).transpose()
+    command
+        .map(|command| With::start(node, command))
+        .transpose()
 }
 
 /// The client of --with may have more to do than talk to us: its status is ours, unless we failed.
@@ -83,7 +85,9 @@ async fn end_with(with: Option<&mut With>, result: &Result<(), Failure>) -> Exit
 
 /// Moves octets both ways until both directions are over.
 async fn join(stream: TcpStream) -> Result<(), Failure> {
-    let what = stream.peer_addr().map_or_else(|_| "the peer".into(), |peer| peer.to_string());
+    let what = stream
+        .peer_addr()
+        .map_or_else(|_| "the peer".into(), |peer| peer.to_string());
     let (from_peer, to_peer) = stream.into_split();
     // Standard input may never end; the task is left behind when the peer resets.
     let mut sending = tokio::spawn(send(to_peer, what.clone()));
@@ -108,7 +112,10 @@ fn finished(task: Joined) -> Result<(), Failure> {
 }
 
 async fn send(mut to_peer: OwnedWriteHalf, what: String) -> Result<(), Failure> {
-    let failed = |source| Failure::Stdio { name: "standard input", source };
+    let failed = |source| Failure::Stdio {
+        name: "standard input",
+        source,
+    };
     let mut input = tokio::io::stdin();
     let mut chunk = vec![0; CHUNK];
     loop {
@@ -120,16 +127,25 @@ async fn send(mut to_peer: OwnedWriteHalf, what: String) -> Result<(), Failure> 
         if octets == 0 {
             return to_peer.shutdown().await.map_err(Failure::net(what));
         }
-        to_peer.write_all(&chunk[..octets]).await.map_err(Failure::net(what.as_str()))?;
+        to_peer
+            .write_all(&chunk[..octets])
+            .await
+            .map_err(Failure::net(what.as_str()))?;
     }
 }
 
 async fn receive(mut from_peer: OwnedReadHalf, what: String) -> Result<(), Failure> {
-    let failed = |source| Failure::Stdio { name: "standard output", source };
+    let failed = |source| Failure::Stdio {
+        name: "standard output",
+        source,
+    };
     let mut output = tokio::io::stdout();
     let mut chunk = vec![0; CHUNK];
     loop {
-        let octets = from_peer.read(&mut chunk).await.map_err(Failure::net(what.as_str()))?;
+        let octets = from_peer
+            .read(&mut chunk)
+            .await
+            .map_err(Failure::net(what.as_str()))?;
         if octets == 0 {
             return output.flush().await.map_err(failed);
         }

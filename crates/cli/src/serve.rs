@@ -18,7 +18,10 @@ const GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn run(args: &Serve) -> Result<ExitCode, Failure> {
     let folder = std::fs::metadata(&args.dir).map_err(Failure::file(&args.dir))?;
     if !folder.is_dir() {
-        return Err(Failure::Usage(format!("{}: not a folder", args.dir.display())));
+        return Err(Failure::Usage(format!(
+            "{}: not a folder",
+            args.dir.display()
+        )));
     }
     let node = Node::start(&args.node)?;
     // One listener for both families where there are both.
@@ -39,7 +42,11 @@ pub(crate) async fn run(args: &Serve) -> Result<ExitCode, Failure> {
     });
     let server = tokio::spawn(async { server.await });
     for address in node.addresses() {
-        eprintln!("serving {} at http://{}/", args.dir.display(), SocketAddr::new(*address, args.port));
+        eprintln!(
+            "serving {} at http://{}/",
+            args.dir.display(),
+            SocketAddr::new(*address, args.port)
+        );
     }
     let status = until_done(&node, args.node.with.as_deref()).await;
     let _ = stop.send(());

@@ -29,10 +29,14 @@ impl With {
             return Err(Failure::Usage(why.into()));
         };
         let mut sh = Command::new("sh");
-        sh.arg("-c").arg(command).process_group(0).envs(node.environment());
-        let child = namespace
-            .spawn(sh)
-            .map_err(|source| Failure::With { command: command.into(), source })?;
+        sh.arg("-c")
+            .arg(command)
+            .process_group(0)
+            .envs(node.environment());
+        let child = namespace.spawn(sh).map_err(|source| Failure::With {
+            command: command.into(),
+            source,
+        })?;
         Ok(Self { child, over: false })
     }
 
@@ -82,6 +86,8 @@ impl Drop for With {
 
 /// Our exit status for the command's: its own, or 128 and the signal, as shells say it.
 pub(crate) fn exit_code(status: ExitStatus) -> ExitCode {
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal));
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal));
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
