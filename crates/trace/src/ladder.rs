@@ -28,8 +28,12 @@ pub struct Options {
 /// Rows, with the everyday ones beyond [`Options::brief`] counted.
 enum Item<'a> {
     Row(&'a story::Row),
-    /// So many segments with so many octets.
-    More(usize, u64),
+    /// `count` segments with `octets` of text; the first of them, which stands for the rest.
+    More {
+        first: &'a story::Row,
+        count: usize,
+        octets: u64,
+    },
 }
 
 fn items<'a>(rows: &'a [story::Row], brief: Option<usize>) -> Vec<Item<'a>> {
@@ -49,11 +53,17 @@ fn items<'a>(rows: &'a [story::Row], brief: Option<usize>) -> Vec<Item<'a>> {
             _ => 0,
         };
         match items.last_mut() {
-            Some(Item::More(count, sum)) if everyday => {
+            Some(Item::More {
+                count, octets: sum, ..
+            }) if everyday => {
                 *count += 1;
                 *sum += octets;
             }
-            _ if everyday && brief.is_some_and(|b| run > b) => items.push(Item::More(1, octets)),
+            _ if everyday && brief.is_some_and(|b| run > b) => items.push(Item::More {
+                first: row,
+                count: 1,
+                octets,
+            }),
             _ => items.push(Item::Row(row)),
         }
     }

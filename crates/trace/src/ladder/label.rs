@@ -110,7 +110,11 @@ pub(super) fn note(row: &Row, lang: Lang) -> String {
     match &row.mark {
         Mark::State | Mark::Arrow(_) => String::new(),
         Mark::Timer(timer) if lang == Lang::En => format!("⏱ {timer} timer"),
-        Mark::Timer(timer) => format!("⏱ {}{}", lang.timer(*timer), lang.word(Word::Timer)),
+        Mark::Timer(timer) => {
+            let name = lang.timer(*timer);
+            let gap = if name.is_ascii() { " " } else { "" };
+            format!("⏱ {name}{gap}{}", lang.word(Word::Timer))
+        }
         Mark::Refused(refusal) => {
             format!(
                 "⊘ {}{colon}{}",

@@ -345,16 +345,16 @@ impl Canvas {
     fn words_of(&mut self, placed: &Placed<'_>) {
         let row = match &placed.item {
             Item::Row(row) => row,
-            Item::More(count, octets) => {
+            Item::More {
+                first,
+                count,
+                octets,
+            } => {
                 let lang = self.options.lang;
                 let (more, unit) = (lang.word(Word::MoreSegments), lang.word(Word::Octets));
                 let words = format!("… {count} {more}, {octets} {unit} …");
-                self.words(
-                    "y",
-                    (WIDTH / 2.0, placed.y + LINE / 2.0 + 4.0),
-                    "middle",
-                    &words,
-                );
+                let place = (x(first.side) + inward(first.side) * 18.0, placed.y + 4.0);
+                self.words("y", place, anchor(first.side), &words);
                 return;
             }
         };

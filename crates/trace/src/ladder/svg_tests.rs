@@ -1,4 +1,5 @@
 use roxmltree::{Document, Node};
+use woshou_tcp::{Flags, Reason};
 
 use super::*;
 use crate::scene::{Scene, classic, trouble};
@@ -101,4 +102,36 @@ fn names_are_escaped() {
     let picture = svg(&scene.t, &Options::default());
     let document = Document::parse(&picture).unwrap();
     assert!(texts(&document).iter().any(|t| t == "<&\" >"));
+}
+
+#[test]
+fn what_brief_leaves_out_is_counted_beside_the_sender() {
+    let mut scene = Scene::new("10.0.0.1:1", "10.0.0.2:2");
+    scene.shake_hands();
+    for n in 0..9_u32 {
+        let data = crate::scene::header(Flags::ACK, crate::scene::X + 1 + n, crate::scene::Y + 1);
+        let packet = scene.send(40_000, 0, data, 1, Reason::Data);
+        scene.arrive(50_000, 1, packet);
+    }
+    let picture = svg(
+        &scene.t,
+        &Options {
+            brief: Some(2),
+            ..Options::default()
+        },
+    );
+    let document = Document::parse(&picture).unwrap();
+    let words = "… 7 more segments, 7 octets …";
+    let counted = document
+        .descendants()
+        .find(|n| n.text() == Some(words))
+        .unwrap();
+    assert_eq!(counted.attribute("text-anchor"), Some("start"));
+    assert_eq!(
+        texts(&document)
+            .iter()
+            .filter(|t| t.contains("len 1"))
+            .count(),
+        2
+    );
 }

@@ -104,7 +104,7 @@ impl Page {
         for item in items(&story.rows, self.options.brief) {
             match item {
                 Item::Row(row) => self.row(row),
-                Item::More(count, octets) => {
+                Item::More { count, octets, .. } => {
                     let lang = self.options.lang;
                     let (more, unit) = (lang.word(Word::MoreSegments), lang.word(Word::Octets));
                     let words = format!("   … {count} {more}, {octets} {unit} …");

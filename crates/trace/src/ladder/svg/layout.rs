@@ -78,14 +78,10 @@ pub(super) fn lay<'a>(story: &'a Story, options: &Options, top: f64) -> Layout<'
         bottom: top,
     };
     let mut points: Vec<Point> = Vec::new();
-    let mut last = Instant::ZERO;
     for (n, item) in items(&story.rows, options.brief).into_iter().enumerate() {
-        let at = if let Item::Row(row) = &item {
-            row.at
-        } else {
-            last
+        let at = match &item {
+            Item::Row(row) | Item::More { first: row, .. } => row.at,
         };
-        last = at;
         points.push((at, true, n));
         if let Item::Row(Row {
             mark: Mark::Arrow(arrow),
@@ -120,10 +116,8 @@ pub(super) fn lay<'a>(story: &'a Story, options: &Options, top: f64) -> Layout<'
 }
 
 fn instant(placed: &Placed<'_>) -> Instant {
-    if let Item::Row(row) = &placed.item {
-        row.at
-    } else {
-        Instant::MAX
+    match &placed.item {
+        Item::Row(row) | Item::More { first: row, .. } => row.at,
     }
 }
 
@@ -143,24 +137,22 @@ impl Pen {
         let Some(placed) = layout.placed.get_mut(n) else {
             return;
         };
-        let Item::Row(row) = &placed.item else {
-            // A line across: both sides wait for it.
-            placed.y = self.free[0].max(self.free[1]).max(self.floor) + 4.0;
-            self.free = [placed.y + LINE + 8.0; 2];
-            return;
+        let (row, more) = match &placed.item {
+            Item::Row(row) => (*row, false),
+            Item::More { first, .. } => (*first, true),
         };
         let side = if departs { row.side } else { row.side.other() };
         let lane = usize::from(side == Side::Right);
         let (above, below) = match &row.mark {
-            Mark::Arrow(arrow) if departs => {
+            Mark::Arrow(arrow) if departs && !more => {
                 let lines = label::beneath(arrow, options.lang).len();
                 // A whole line is less than the eye thinks: count what hangs below the slant.
                 (
                     LINE,
-                    6.0 + LINE * f64::from(u8::try_from(lines).unwrap_or(u8::MAX)),
+                    9.0 + LINE * f64::from(u8::try_from(lines).unwrap_or(u8::MAX)),
                 )
             }
-            Mark::Arrow(_) => (0.0, 4.0),
+            Mark::Arrow(_) if !more => (0.0, 4.0),
             // Words hang lower the farther they are from their line's beginning.
             Mark::State => (10.0, 12.0),
             _ => (20.0, 12.0),
