@@ -135,3 +135,16 @@ fn what_brief_leaves_out_is_counted_beside_the_sender() {
         2
     );
 }
+
+#[test]
+fn a_long_wait_is_cut_but_never_through_an_arrow() {
+    let cuts = |scene: &Scene| svg(&scene.t, &Options::default()).matches(" ms ⋯").count();
+    let mut scene = Scene::new("10.0.0.1:1", "10.0.0.2:2");
+    scene.shake_hands();
+    let data = crate::scene::header(Flags::ACK, crate::scene::X + 1, crate::scene::Y + 1);
+    let slow = scene.send(40_000, 0, data, 1, Reason::Data);
+    scene.arrive(440_000, 1, slow);
+    assert_eq!(cuts(&scene), 0, "400 ms on the way");
+    scene.send(900_000, 0, data, 1, Reason::Timeout);
+    assert_eq!(cuts(&scene), 1, "460 ms of silence");
+}

@@ -107,6 +107,7 @@ pub(super) fn lay<'a>(story: &'a Story, options: &Options, top: f64) -> Layout<'
         now: points.first().map_or(Instant::ZERO, |p| p.0),
         floor: top,
         free: [top; 2],
+        under_way: Instant::ZERO,
     };
     for point in points {
         pen.place(&mut layout, point, options);
@@ -129,6 +130,8 @@ struct Pen {
     floor: f64,
     /// From where each side is free.
     free: [f64; 2],
+    /// When the last of the packets on their way arrives.
+    under_way: Instant,
 }
 
 impl Pen {
@@ -162,6 +165,11 @@ impl Pen {
         if departs {
             placed.y = y;
             placed.end = y + USUAL_WAY;
+            if let Mark::Arrow(arrow) = &row.mark
+                && let Course::Arrives(end) = arrow.course
+            {
+                self.under_way = self.under_way.max(end);
+            }
         } else {
             let way = pixels(at.as_nanos().saturating_sub(row.at.as_nanos()), self.scale);
             y = y.max(placed.y + way.clamp(LEAST_WAY, LONGEST_WAIT * 2.0));
@@ -178,8 +186,9 @@ impl Pen {
         let nanos = at.as_nanos().saturating_sub(self.now.as_nanos());
         let run = pixels(nanos, self.scale);
         self.now = at;
-        if run <= LONGEST_WAIT {
-            self.floor += run;
+        // No cut through an arrow.
+        if run <= LONGEST_WAIT || at <= self.under_way {
+            self.floor += run.min(LONGEST_WAIT);
             return;
         }
         let busy = self.free[0].max(self.free[1]).max(self.floor);
