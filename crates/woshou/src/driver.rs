@@ -16,7 +16,6 @@ use woshou_tcp::Instant;
 
 use crate::buffers::{Buffers, LEND_FROM};
 use crate::error::Over;
-use crate::port::Port;
 use crate::shared::{Core, IDLE_CHECK, Shared};
 use crate::wakers::WakeList;
 

@@ -17,6 +17,9 @@ async fn task_before_thread_before_process() {
         ErrorKind::NotConnected
     );
 
+    let socket = TcpSocket::new_v6().unwrap();
+    assert_eq!(kind(socket.listen(1)), ErrorKind::NotConnected);
+
     let (client, server) = nets();
     assert!(client.set_global().is_none());
     assert_eq!(

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -14,8 +16,12 @@ use woshou::link::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received};
 
 use crate::nets::{cidr, connected, pattern, rest};
 
-/// One frame a datagram, between two ends in this process. The kernel queues about ten.
-struct Datagrams(UnixDatagram);
+/// One frame a datagram, between two ends in this process. The kernel queues a few hundred at most.
+struct Datagrams {
+    socket: UnixDatagram,
+    /// How often it was found full.
+    full: Arc<AtomicUsize>,
+}
 
 impl Device for Datagrams {
     fn info(&self) -> DeviceInfo {
@@ -27,7 +33,7 @@ impl Device for Datagrams {
         }
     }
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
-        let len = self.0.recv(buffer)?;
+        let len = self.socket.recv(buffer)?;
         Ok(Received {
             len,
             checksum_valid: false,
@@ -35,14 +41,17 @@ impl Device for Datagrams {
         })
     }
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
-        match self.0.send(&frame.parts.concat()) {
+        match self.socket.send(&frame.parts.concat()) {
             Ok(_) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Err(error),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                self.full.fetch_add(1, Ordering::SeqCst);
+                Err(error)
+            }
             Err(_) => Ok(()), // the other end is gone: a cable without a plug
         }
     }
     fn readiness(&self) -> Readiness<'_> {
-        Readiness::Fd(self.0.as_fd())
+        Readiness::Fd(self.socket.as_fd())
     }
     fn register(&mut self, _: &Waker) {
         unreachable!("it has a descriptor");
@@ -54,7 +63,13 @@ fn nets() -> (Net, Net) {
     let net = |socket: UnixDatagram, address| {
         socket.set_nonblocking(true).unwrap();
         Net::builder()
-            .device(Box::new(Datagrams(socket)), [cidr(address, 24)])
+            .device(
+                Box::new(Datagrams {
+                    socket,
+                    full: Arc::default(),
+                }),
+                [cidr(address, 24)],
+            )
             .spawn()
             .unwrap()
     };
@@ -86,11 +101,15 @@ async fn text_crosses_and_a_full_device_loses_nothing() {
 #[tokio::test]
 async fn a_full_device_goes_on_as_soon_as_there_is_room() {
     // More SYNs than the kernel queues, and nothing ever comes back to wake the driver.
-    const ATTEMPTS: usize = 60;
+    const ATTEMPTS: usize = 1000;
     let (ours, wire) = UnixDatagram::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
     wire.set_nonblocking(true).unwrap();
-    let device = Box::new(Datagrams(ours));
+    let full = Arc::new(AtomicUsize::new(0));
+    let device = Box::new(Datagrams {
+        socket: ours,
+        full: Arc::clone(&full),
+    });
     let net = Net::builder()
         .device(device, [cidr("10.0.0.1", 24)])
         .spawn()
@@ -111,6 +130,7 @@ async fn a_full_device_goes_on_as_soon_as_there_is_room() {
         }
     }
     assert_eq!(ports.len(), ATTEMPTS);
+    assert!(full.load(Ordering::SeqCst) > 0, "it was never full");
     let took = start.elapsed();
     assert!(
         took < Duration::from_millis(800),
