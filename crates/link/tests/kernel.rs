@@ -501,50 +501,7 @@ mod linux {
                 })
             });
             let mut half = answer_the_syn(wire, spec, to, kernel);
-            let mut got = Vec::new();
-            let mut largest = 0;
-            let mut early = 0;
-            let mut waiting = BTreeMap::new();
-            while got.len() < UP {
-                let (header, payload, received, good) = wire.next("text", |received, ip| {
-                    let (header, payload, good, _) = segment_of_the_kernel(ip, to)?;
-                    (!payload.is_empty()).then_some((header, payload, received, good))
-                });
-                assert!(
-                    good || received.checksum_valid,
-                    "a wrong checksum that nobody vouches for"
-                );
-                largest = largest.max(payload.len());
-                if payload.len() > 1460 {
-                    assert!(
-                        matches!(received.segment_size, Some(1200..=1460)),
-                        "{received:?}"
-                    );
-                }
-                // Out of order is no fault: veth has a queue for each processor that the kernel sends on,
-                // and an ordinary user's packet socket has little room.
-                let at = header.sequence_number.wrapping_sub(half.acknowledgment);
-                if at < 1 << 30 {
-                    early += usize::from(at > 0);
-                    waiting.insert(got.len() + at as usize, payload);
-                }
-                while let Some((start, payload)) = waiting.pop_first() {
-                    if start > got.len() {
-                        waiting.insert(start, payload);
-                        break;
-                    }
-                    let fresh = payload.get(got.len() - start..).unwrap_or_default();
-                    got.extend_from_slice(fresh);
-                    half.acknowledgment = half.acknowledgment.wrapping_add(fresh.len() as u32);
-                }
-                let (headers, _) = half.headers(false, &[], false);
-                wire.send(&headers, [&[], &[]], None, None);
-            }
-            if early > 0 {
-                println!("note: {early} segments came before others");
-            }
-            assert!(got == text(UP), "what the kernel sent");
-            assert_eq!(largest > 1460, spec.offload, "largest segment {largest}");
+            take_up(wire, &mut half, spec);
             send_down(
                 wire,
                 &mut half,
@@ -556,6 +513,55 @@ mod linux {
                 "what the kernel got"
             );
         });
+    }
+
+    /// Takes what the client sends, in whatever order it comes, acknowledging every segment.
+    fn take_up(wire: &mut Wire, half: &mut Half, spec: &PrivateSpec) {
+        let to = half.ours;
+        let mut got = Vec::new();
+        let mut largest = 0;
+        let mut early = 0;
+        let mut waiting = BTreeMap::new();
+        while got.len() < UP {
+            let (header, payload, received, good) = wire.next("text", |received, ip| {
+                let (header, payload, good, _) = segment_of_the_kernel(ip, to)?;
+                (!payload.is_empty()).then_some((header, payload, received, good))
+            });
+            assert!(
+                good || received.checksum_valid,
+                "a wrong checksum that nobody vouches for"
+            );
+            largest = largest.max(payload.len());
+            if payload.len() > 1460 {
+                assert!(
+                    matches!(received.segment_size, Some(1200..=1460)),
+                    "{received:?}"
+                );
+            }
+            // Out of order is no fault: veth has a queue for each processor that the kernel sends on,
+            // and an ordinary user's packet socket has little room.
+            let at = header.sequence_number.wrapping_sub(half.acknowledgment);
+            if at < 1 << 30 {
+                early += usize::from(at > 0);
+                waiting.insert(got.len() + at as usize, payload);
+            }
+            while let Some((start, payload)) = waiting.pop_first() {
+                if start > got.len() {
+                    waiting.insert(start, payload);
+                    break;
+                }
+                let fresh = payload.get(got.len() - start..).unwrap_or_default();
+                got.extend_from_slice(fresh);
+                half.acknowledgment = half.acknowledgment.wrapping_add(fresh.len() as u32);
+            }
+            let (headers, _) = half.headers(false, &[], false);
+            wire.send(&headers, [&[], &[]], None, None);
+        }
+        if early > 0 {
+            println!("note: {early} segments came before others");
+        }
+        assert!(got == text(UP), "what the kernel sent");
+        assert_eq!(largest > 1460, spec.offload, "largest segment {largest}");
     }
 
     fn answer_the_syn(
