@@ -76,7 +76,7 @@ struct Owed {
 }
 
 /// What the user chose.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct User {
     nodelay: bool,
     /// The user let go of the connection: nobody will read.
@@ -85,7 +85,7 @@ struct User {
     close_when_open: bool,
     /// The user was told that the send buffer is full and waits for room.
     waits_to_write: bool,
-    keep_alive: Option<KeepAlive>,
+    keep_alive: Option<Box<KeepAlive>>,
 }
 
 /// How long the other side has been silent.
@@ -104,6 +104,15 @@ struct Patience {
     second: Instant,
 }
 
+/// How the SYN,ACK of a passive open went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SynAck {
+    /// When it was first sent.
+    pub(crate) sent_at: Instant,
+    /// How often it was sent again.
+    pub(crate) repeats: u8,
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     segs_in: u64,
@@ -118,16 +127,18 @@ struct Counters {
 
 impl Connection {
     /// A connection in SYN-RECEIVED whose SYN,ACK a [`crate::Listener`] has sent already.
-    #[must_use]
-    pub fn passive(
+    pub(crate) fn passive(
         cx: &mut Context<'_>,
         setup: Setup,
         agreed: Agreed,
         config: Arc<Config>,
+        syn_ack: SynAck,
     ) -> Box<Self> {
         let mut connection = Self::new(cx, setup, agreed, config, true);
+        connection.snd.last_sent = syn_ack.sent_at;
+        connection.patience.backoff = syn_ack.repeats;
         // Should the segment that completes the handshake be refused, the SYN,ACK is this connection's to repeat.
-        let rto = connection.rtt.rto();
+        let rto = connection.rtt.backed_off(syn_ack.repeats);
         connection.timers.set(Timer::Retransmission, cx.now + rto);
         Box::new(connection)
     }
@@ -172,7 +183,7 @@ impl Connection {
                 released: false,
                 close_when_open: false,
                 waits_to_write: false,
-                keep_alive: config.keep_alive,
+                keep_alive: config.keep_alive.map(Box::new),
             },
             patience: Patience {
                 backoff: 0,

@@ -10,7 +10,7 @@ use core::time::Duration;
 use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
 use crate::config::Config;
-use crate::connection::{Connection, window_of_syn};
+use crate::connection::{Connection, SynAck, window_of_syn};
 use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent};
 use crate::options::{Offer, Setup};
@@ -246,8 +246,13 @@ impl Listener {
         slot: Slot,
         segment: &Segment<'_>,
     ) -> Option<Box<Connection>> {
-        let HalfOpen { setup, agreed, .. } = self.half_open.remove(slot)?;
-        let mut connection = Connection::passive(cx, setup, agreed, Arc::clone(&self.config));
+        let entry = self.half_open.remove(slot)?;
+        let syn_ack = SynAck {
+            sent_at: entry.since,
+            repeats: entry.syn_acks.saturating_sub(1),
+        };
+        let config = Arc::clone(&self.config);
+        let mut connection = Connection::passive(cx, entry.setup, entry.agreed, config, syn_ack);
         // Its handshake is over. What it refuses of the rest it counts, traces and answers itself.
         let _ = connection.handle_segment(cx, segment);
         self.waiting += 1;
@@ -328,7 +333,10 @@ impl Listener {
                         continue;
                     };
                     let header = match reason {
-                        Reason::Accept | Reason::Timeout => syn_ack(&self.config, cx.now, entry),
+                        Reason::Accept | Reason::Timeout => {
+                            entry.syn_acks = entry.syn_acks.saturating_add(1);
+                            syn_ack(&self.config, cx.now, entry)
+                        }
                         _ => acknowledgement(&self.config, cx.now, entry),
                     };
                     (entry.setup.endpoints, header, reason)

@@ -3,6 +3,7 @@
 use crate::congestion::{CongestionControl, Trouble};
 use crate::event::Reason;
 use crate::send::Send;
+use crate::send::in_flight::Fate;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
@@ -34,6 +35,11 @@ pub(crate) struct Recovery {
     /// The next retransmission goes whatever the congestion window says, for this reason: it is the first after a
     /// loss was shown (RFC 6675 section 5, 4.3; RFC 6582 section 3.2, 3).
     pub(crate) owed: Option<Reason>,
+    /// Where the last repair without SACK ended: duplicates of that very acknowledgement may be of what the repair
+    /// sent in vain, and start no other (RFC 6582 section 3.2, step 2).
+    repaired: Option<SeqNum>,
+    /// SND.UNA when the timer last fired, until it moves.
+    timed_out: Option<SeqNum>,
 }
 
 /// What an acknowledgement brought, as far as losses go.
@@ -58,6 +64,8 @@ impl Recovery {
             duplicates: 0,
             departed: 0,
             owed: None,
+            repaired: None,
+            timed_out: None,
         }
     }
 
@@ -81,7 +89,7 @@ impl Recovery {
         if evidence.acked > 0 {
             self.on_progress(now, evidence, send, congestion);
         } else if evidence.duplicate {
-            self.duplicates += 1;
+            self.duplicates = self.duplicates.saturating_add(1);
             if !evidence.sack {
                 // Each duplicate says that a segment arrived somewhere after the hole.
                 let most = send.in_flight.pipe().saturating_sub(u64::from(send.mss));
@@ -95,11 +103,16 @@ impl Recovery {
                 .mark_lost_below_sacks(evidence.threshold, send.mss)
                 > 0;
         }
-        if self.phase == Phase::Open && self.duplicates >= u32::from(evidence.threshold) {
+        let in_vain = !evidence.sack && self.repaired == Some(send.una);
+        let shown = self.duplicates >= u32::from(evidence.threshold.max(1)) && !in_vain;
+        if self.phase == Phase::Open && shown {
             lost |= send.in_flight.mark_first_lost(send.mss);
         }
         if lost && self.phase == Phase::Open {
             self.enter(now, send, congestion);
+        }
+        if !send.in_flight.has_lost() {
+            self.owed = None;
         }
     }
 
@@ -112,37 +125,49 @@ impl Recovery {
         congestion: &mut dyn CongestionControl,
     ) {
         self.duplicates = 0;
+        self.timed_out = None;
         match self.phase {
             Phase::Open => self.departed = 0,
             Phase::Recovery { until } | Phase::Loss { until } if send.una.at_or_after(until) => {
                 if self.in_recovery() {
                     congestion.on_recovered(now);
                 }
-                *self = Self::new();
+                *self = Self {
+                    repaired: Some(until),
+                    ..Self::new()
+                };
             }
-            Phase::Recovery { .. } => {
-                // RFC 6582 section 3.2 step 3, partial acknowledgement: the next hole begins at SND.UNA; deflate by
-                // what was acknowledged, one segment of it having been the retransmission itself.
-                let inflation = evidence.acked.saturating_sub(u64::from(send.mss));
-                self.departed = self.departed.saturating_sub(inflation);
-                if !evidence.sack && send.in_flight.mark_first_lost(send.mss) {
-                    self.owed = Some(Reason::LossRecovery);
-                }
-            }
+            Phase::Recovery { .. } => self.on_partial_ack(evidence, send),
             Phase::Loss { .. } => self.departed = 0,
         }
     }
 
+    /// RFC 6582 section 3.2, step 3: the next hole begins at SND.UNA. With SACK this is so where something after it
+    /// was reported (RFC 6675 section 4, NextSeg 3).
+    fn on_partial_ack(&mut self, evidence: &Evidence, send: &mut Send) {
+        let mss = u64::from(send.mss);
+        // Deflated by what was acknowledged, less the retransmission itself, which was no duplicate's.
+        let inflation = evidence.acked.saturating_sub(mss);
+        let most = send.in_flight.pipe().saturating_sub(mss);
+        self.departed = self.departed.saturating_sub(inflation).min(most);
+        let hole = !evidence.sack || send.in_flight.has_sacked();
+        if hole && send.in_flight.mark_first_lost(send.mss) {
+            self.owed = Some(Reason::LossRecovery);
+        }
+    }
+
     fn enter(&mut self, now: Instant, send: &Send, congestion: &mut dyn CongestionControl) {
-        congestion.on_trouble(now, Trouble::Loss, send.in_flight.octets());
+        congestion.on_trouble(now, Trouble::Loss, flight_size(send, congestion));
         self.phase = Phase::Recovery { until: send.nxt };
         self.owed = Some(Reason::FastRetransmit);
     }
 
-    /// What flew is gone for another reason than congestion (the window shut on it, the path's MTU fell): send it again.
+    /// What flew is gone for another reason than congestion (the window shut on it, the path's MTU fell): send it
+    /// again.
     pub(crate) fn resend_all(&mut self, send: &mut Send) {
         send.in_flight.mark_all_lost(false);
-        self.owed = (!send.in_flight.is_empty()).then_some(Reason::LossRecovery);
+        self.departed = 0;
+        self.owed = send.in_flight.has_lost().then_some(Reason::LossRecovery);
     }
 
     /// The retransmission timer fired: all that flies is lost (RFC 6298 5.4, RFC 5681 section 3.1).
@@ -151,7 +176,6 @@ impl Recovery {
     pub(crate) fn on_timeout(
         &mut self,
         now: Instant,
-        repeated: bool,
         send: &mut Send,
         congestion: &mut dyn CongestionControl,
     ) {
@@ -159,16 +183,21 @@ impl Recovery {
         let reneged = send
             .in_flight
             .oldest()
-            .is_some_and(|s| s.fate == crate::send::in_flight::Fate::Sacked);
-        if !repeated {
-            congestion.on_trouble(now, Trouble::Timeout, send.in_flight.octets());
+            .is_some_and(|sent| sent.fate == Fate::Sacked);
+        if self.timed_out != Some(send.una) {
+            congestion.on_trouble(now, Trouble::Timeout, flight_size(send, congestion));
         }
         send.in_flight.mark_all_lost(reneged);
-        let phase = Phase::Loss { until: send.nxt };
         *self = Self {
-            phase,
+            phase: Phase::Loss { until: send.nxt },
             owed: Some(Reason::Timeout),
+            timed_out: Some(send.una),
             ..Self::new()
         };
     }
+}
+
+/// FlightSize of RFC 5681 equation 4, without what limited transmit added (RFC 5681 section 3.2, step 2).
+fn flight_size(send: &Send, congestion: &dyn CongestionControl) -> u64 {
+    send.in_flight.octets().min(congestion.window())
 }

@@ -28,10 +28,10 @@ impl RttEstimator {
         Self {
             srtt: None,
             rttvar: 0,
-            rto: nanos(initial_rto),
+            rto: nanos(initial_rto).max(GRANULARITY),
             min_rtt: u64::MAX,
             min_rto: nanos(min_rto),
-            max_rto: nanos(max_rto).max(1),
+            max_rto: nanos(max_rto).max(GRANULARITY),
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Send {
     pub(crate) iss: SeqNum,
     /// SND.UNA: oldest unacknowledged.
     pub(crate) una: SeqNum,
+    /// Our SYN is acknowledged. (SND.UNA may come to ISS again, 4 GiB later.)
+    syn_acknowledged: bool,
     /// SND.NXT: next to be sent.
     pub(crate) nxt: SeqNum,
     /// SND.WND: octets the peer takes from SND.UNA on, unscaled.
@@ -48,6 +50,7 @@ impl Send {
         Self {
             iss,
             una: iss,
+            syn_acknowledged: false,
             nxt: iss + 1,
             wnd: 0,
             wl1: SeqNum(0),
@@ -63,17 +66,18 @@ impl Send {
         }
     }
 
-    /// Whether our SYN is still unacknowledged.
-    pub(crate) fn syn_in_flight(&self) -> bool {
-        self.una == self.iss
+    /// The peer acknowledged our SYN.
+    pub(crate) fn on_ack_of_syn(&mut self) {
+        self.una = self.iss + 1;
+        self.syn_acknowledged = true;
     }
 
     /// The number of the first octet in the buffer.
     pub(crate) fn text_start(&self) -> SeqNum {
-        if self.syn_in_flight() {
-            self.iss + 1
-        } else {
+        if self.syn_acknowledged {
             self.una
+        } else {
+            self.iss + 1
         }
     }
 

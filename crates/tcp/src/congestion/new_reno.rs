@@ -14,6 +14,8 @@ pub struct NewReno {
     ssthresh: u64,
     /// Octets acknowledged towards the next segment of congestion avoidance (RFC 3465 section 2.1).
     acked_in_avoidance: u64,
+    /// Slow start after a timeout: one segment an acknowledgement at most (RFC 3465 section 2.3).
+    careful: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,7 @@ impl CongestionFactory for Factory {
             cwnd: initial_window,
             ssthresh: u64::MAX,
             acked_in_avoidance: 0,
+            careful: false,
         })
     }
 
@@ -55,10 +58,12 @@ impl CongestionControl for NewReno {
             return;
         }
         if self.cwnd < self.ssthresh {
-            // RFC 5681 equation 2, by octets with L = 2 (RFC 3465 section 2.2).
-            self.cwnd += sample.acked.min(2 * self.mss);
+            // RFC 5681 equation 2, by octets (RFC 3465 sections 2.2, 2.3).
+            let most = if self.careful { self.mss } else { 2 * self.mss };
+            self.cwnd += sample.acked.min(most);
             return;
         }
+        self.careful = false;
         // RFC 5681 section 3.1: one segment a round trip, counted in octets (RFC 3465 section 2.1).
         self.acked_in_avoidance += sample.acked;
         if self.acked_in_avoidance >= self.cwnd {
@@ -75,6 +80,7 @@ impl CongestionControl for NewReno {
             }
             Trouble::Timeout => {
                 self.halve(in_flight);
+                self.careful = true;
                 self.cwnd = self.mss; // LW, RFC 5681 equation 4 and section 3.1
             }
             // RFC 5681 section 4.1: RW = min(IW, cwnd).

@@ -1,5 +1,7 @@
 //! CLOSE, ABORT and every other end (RFC 9293 sections 3.6, 3.10.4, 3.10.5).
 
+use alloc::boxed::Box;
+
 use super::Connection;
 use crate::config::KeepAlive;
 use crate::error::Ended;
@@ -57,7 +59,8 @@ impl Connection {
     pub(super) fn reset_peer(&mut self, cx: &mut Context<'_>, why: Ended) {
         match self.state {
             State::Closed | State::TimeWait => {}
-            State::Closing | State::LastAck => self.end(cx, why),
+            // Told by our FIN already, unless it is still queued behind text: the RFC's CLOSE would not be done yet.
+            State::Closing | State::LastAck if self.snd.fin.is_some() => self.end(cx, why),
             _ => {
                 self.owed.reset = Some((self.snd.nxt, Reason::Abort));
                 self.end(cx, why);
@@ -100,6 +103,7 @@ impl Connection {
         self.snd.in_flight.clear();
         self.snd.buffer.clear();
         self.rcv.reassembly.clear();
+        self.rcv.buffer.give_back();
         self.owed.syn_ack = None;
         self.owed.probe = false;
         self.owed.keep_alive = false;
@@ -126,7 +130,7 @@ impl Connection {
     //= rfc9293 MUST-24
     //= rfc9293 MUST-27
     pub fn set_keep_alive(&mut self, now: Instant, keep_alive: Option<KeepAlive>) {
-        self.user.keep_alive = keep_alive;
+        self.user.keep_alive = keep_alive.map(Box::new);
         self.patience.keep_alives = 0;
         self.timers.stop(Timer::KeepAlive);
         self.rearm(now);

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::Connection;
+use super::{Connection, MAX_SEND_BUFFER};
 use crate::congestion::AckSample;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
@@ -13,6 +13,9 @@ use crate::segment::{Flags, Segment, Text};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
+
+/// The step of the timestamp clock.
+const ECHO_STEP: Duration = Duration::from_millis(1);
 
 impl Connection {
     /// The eight checks, in the RFC's order. The order is part of the protocol: do not reorder.
@@ -50,6 +53,8 @@ impl Connection {
         if crossed {
             header.flags = header.flags.without(Flags::SYN);
             header.seq += 1;
+            // The window beside a SYN is not scaled (RFC 7323 section 2.2); others are, from here on.
+            header.window >>= self.snd.scale;
         }
         segment
     }
@@ -198,7 +203,7 @@ impl Connection {
             self.refuse_ack(ack);
             return Err(Refusal::AckOfUnsent);
         }
-        self.snd.una = self.snd.iss + 1;
+        self.snd.on_ack_of_syn();
         self.snd.wnd = u32::from(segment.header.window) << self.snd.scale;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
         self.snd.wl1 = segment.header.seq;
@@ -206,14 +211,26 @@ impl Connection {
         self.owed.syn_ack = None;
         self.timers.stop(Timer::Retransmission);
         self.timers.stop(Timer::UserTimeout);
-        self.sample_rtt(cx, segment, None);
-        self.patience.backoff = 0;
+        self.on_handshake_round_trip(cx, segment);
         self.on(cx, Event::AckOfSyn);
         if self.user.close_when_open {
             self.user.close_when_open = false;
             self.shutdown(cx);
         }
         Ok(())
+    }
+
+    /// The round trip of our SYN,ACK, where it was sent once or the peer's timestamp tells; and a slow start where it
+    /// was lost.
+    fn on_handshake_round_trip(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        let repeated = self.patience.backoff > 0;
+        // Opened at once from both sides, it may be the SYN that is acknowledged.
+        let sent_once = (self.passive && !repeated).then_some(self.snd.last_sent);
+        self.sample_rtt(cx, segment, sent_once);
+        if repeated {
+            self.on_lost_syn();
+        }
+        self.patience.backoff = 0;
     }
 
     /// What the acknowledgement number and SACK say about what flies.
@@ -236,7 +253,12 @@ impl Connection {
         let evidence = Evidence {
             acked: acked.octets,
             sacked,
-            duplicate: duplicate || (sacked > 0 && acked.octets == 0),
+            // With SACK a duplicate is what reports more than was known (RFC 6675 section 2).
+            duplicate: if self.agreed.sack {
+                sacked > 0 && acked.octets == 0
+            } else {
+                duplicate
+            },
             sack: self.agreed.sack,
             threshold: self.config.duplicate_threshold,
         };
@@ -289,7 +311,6 @@ impl Connection {
             .release(usize::try_from(text).unwrap_or(usize::MAX));
         self.snd.una = ack;
         self.counters.bytes_acked += text;
-        self.patience.backoff = 0;
         self.patience.path_error = None;
         self.timers.stop(Timer::Retransmission);
         self.timers.stop(Timer::Persist);
@@ -298,7 +319,7 @@ impl Connection {
             self.user.waits_to_write = false;
             self.wake |= Wake::WRITABLE;
         }
-        if self.snd.buffer.len() == 0 {
+        if self.snd.in_flight.is_empty() && self.snd.unsent() == 0 && !self.snd.fin_due() {
             self.wake |= Wake::FLUSHED;
         }
         acked
@@ -306,7 +327,7 @@ impl Connection {
 
     /// Room that is worth waking a writer for: a third of the buffer.
     fn wakeup_room(&self) -> usize {
-        self.config.send_buffer / 3
+        self.config.send_buffer.min(MAX_SEND_BUFFER) / 3
     }
 
     /// A round trip, by the echoed timestamp (RFC 7323 section 4) or by a segment sent only once (Karn). The smaller
@@ -326,8 +347,14 @@ impl Connection {
             .filter(|ms| *ms < 1 << 30)
             .map(|ms| Duration::from_millis(u64::from(ms)));
         let measured = sent_once.map(|at| cx.now.since(at));
-        let sample = measured.or(echoed)?;
+        let sample = match (measured, echoed) {
+            // The echo's clock is coarse: it may add a millisecond, but not take one away.
+            (Some(measured), Some(echoed)) => measured.min(echoed + ECHO_STEP),
+            (one, other) => one.or(other)?,
+        };
         self.rtt.sample(sample);
+        // Only a new sample takes the backoff away (Karn; RFC 6298 section 5).
+        self.patience.backoff = 0;
         let rtt = self.rtt;
         cx.trace(&self.setup.endpoints, || TraceEvent::RttMeasured {
             sample,
@@ -372,17 +399,24 @@ impl Connection {
         self.snd.max_wnd = self.snd.max_wnd.max(window);
         self.snd.wl1 = seq;
         self.snd.wl2 = ack;
-        if window == 0 {
-            // The peer answers probes: it is alive, however long it stays shut (MUST-37).
-            self.timers.stop(Timer::UserTimeout);
-            return;
+        if window == 0 || was_shut {
+            self.answered_probe();
         }
-        if was_shut {
+        if was_shut && window > 0 {
             self.owed.probe = false;
             self.patience.backoff = 0;
             self.timers.stop(Timer::Persist);
             // What was sent into the shut window was dropped there.
             self.recovery.resend_all(&mut self.snd);
+        }
+    }
+
+    /// The peer answers probes: it is alive, however long it stays shut. Only where the user has gone, and nobody
+    /// else would ever give it up, must it also take something (RFC 6429 section 4).
+    //= rfc9293 MUST-37
+    fn answered_probe(&mut self) {
+        if !self.user.released {
+            self.timers.stop(Timer::UserTimeout);
         }
     }
 
@@ -425,7 +459,8 @@ impl Connection {
             return Ok(());
         }
         let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
-        self.rcv.mss = self.rcv.mss.max(len.min(u32::from(self.advertised_mss())));
+        let full = len.div_ceil(u32::from(segment.coalesced.max(1)));
+        self.rcv.mss = self.rcv.mss.max(full.min(u32::from(self.advertised_mss())));
         if seq != self.rcv.nxt {
             return self.hold_text(seq, text);
         }
@@ -489,7 +524,11 @@ impl Connection {
     /// Keeps text that came out of order (SHLD-31) and owes a duplicate acknowledgement at once.
     //= rfc9293 SHLD-31
     fn hold_text(&mut self, seq: SeqNum, text: Text<'_>) -> Result<(), Refusal> {
-        let budget = self.config.receive_buffer;
+        // What the entries cost comes on top of the octets that the window allows.
+        let budget = self
+            .config
+            .receive_buffer
+            .saturating_add(self.config.receive_buffer / 2);
         let inserted = self.rcv.reassembly.insert(self.rcv.nxt, seq, text, budget);
         self.rcv.ack.owe(Reason::Gap);
         match inserted {
@@ -508,8 +547,13 @@ impl Connection {
             octets = octets.get(known..).unwrap_or_default();
             seq = self.rcv.nxt;
         }
-        let room = if seq.before(self.rcv.adv) {
-            self.rcv.adv.distance_from(seq) as usize
+        // Nothing follows a FIN, whatever its sender says.
+        let edge = self
+            .rcv
+            .fin
+            .map_or(self.rcv.adv, |fin| fin.earlier(self.rcv.adv));
+        let room = if seq.before(edge) {
+            edge.distance_from(seq) as usize
         } else {
             0
         };
@@ -523,14 +567,19 @@ impl Connection {
         )
     }
 
-    /// Eighth: FIN. It counts when everything before it was received.
+    /// Eighth: FIN. It counts when everything before it was received, and not at all when text after it is here.
     pub(super) fn process_fin(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         let len = u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX);
         let at = segment.header.seq + len;
         let new = segment.header.flags.fin()
             && self.rcv.fin.is_none()
             && self.state.is_synchronized()
-            && (at.between(self.rcv.nxt, self.rcv.adv) || at == self.rcv.nxt);
+            && (at.between(self.rcv.nxt, self.rcv.adv) || at == self.rcv.nxt)
+            && self
+                .rcv
+                .reassembly
+                .highest()
+                .is_none_or(|held| held.at_or_before(at));
         if new {
             self.rcv.fin = Some(at);
         }

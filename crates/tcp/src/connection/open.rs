@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::{Connection, Plan, initial_window, window_of_syn};
+use super::{Connection, Plan, window_of_syn};
 use crate::config::Config;
 use crate::error::{Ended, PathError, Refusal};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
@@ -141,7 +141,7 @@ impl Opening {
         connection.state = State::SynSent;
         connection.patience.path_error = self.path_error;
         connection.counters.segs_in = 1;
-        connection.counters.segs_out = u64::from(self.repeats) + 1;
+        connection.counters.segs_out = u64::from(self.sent_at.is_some()) + u64::from(self.repeats);
         connection.counters.retrans = u64::from(self.repeats);
         let acked = segment.header.flags.ack();
         connection.adopt(cx, segment, self.syn_sample(cx.now, segment), self.repeats);
@@ -376,19 +376,21 @@ impl Connection {
             });
         }
         if repeats > 0 {
-            self.rtt.syn_was_lost();
-            // RFC 5681 section 3.1: after a lost SYN the initial window is one segment.
-            self.congestion = self.config.congestion.make(
-                self.snd.mss,
-                initial_window(self.config.initial_window, self.snd.mss)
-                    .min(u64::from(self.snd.mss)),
-            );
+            self.on_lost_syn();
         }
+    }
+
+    /// Our SYN or SYN,ACK was sent more than once: what is sent next, is sent with care.
+    pub(super) fn on_lost_syn(&mut self) {
+        self.rtt.syn_was_lost();
+        let mss = self.snd.mss;
+        // RFC 5681 section 3.1: the initial window is one segment then.
+        self.congestion = self.config.congestion.make(mss, u64::from(mss));
     }
 
     /// SYN,ACK: our SYN is acknowledged, the third of the handshake is owed, and text or FIN that came along counts.
     fn finish_syn_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
-        self.snd.una = self.snd.iss + 1;
+        self.snd.on_ack_of_syn();
         self.rcv.ack.owe(Reason::Handshake);
         let mut rest = *segment;
         rest.header.seq += 1;

@@ -91,7 +91,7 @@ impl Connection {
         }
         let room = self.room();
         let allowed = self.congestion_room(now);
-        let mut len = lost.min(edge.distance_from(start)).min(max_text.max(room));
+        let mut len = lost.min(edge.distance_from(start)).min(max_text.max(1));
         if u64::from(len) > allowed {
             let whole = u32::try_from(allowed).unwrap_or(u32::MAX) / room * room;
             // The first retransmission after a loss goes whatever flies (RFC 6675 section 5, 4.3).
@@ -303,6 +303,7 @@ impl Connection {
     fn build_syn_ack(&mut self, now: Instant) -> Header {
         self.owed.syn_ack = None;
         self.rcv.ack.sent();
+        self.snd.last_sent = now;
         let offer = Offer::new(&self.config, self.setup.receive_mss);
         let theirs = TcpOptions {
             window_scale: self.agreed.scaling.then_some(self.agreed.send_scale),
@@ -363,7 +364,10 @@ impl Connection {
     fn note_sent(&mut self, cx: &mut Context<'_>, plan: Plan) {
         match plan.reason {
             Reason::KeepAlive => self.owed.keep_alive = false,
-            Reason::WindowProbe => self.owed.probe = false,
+            Reason::WindowProbe => {
+                self.owed.probe = false;
+                self.start_user_timeout(cx.now);
+            }
             _ => {}
         }
         if plan.space() == 0 {
@@ -377,7 +381,7 @@ impl Connection {
                 self.congestion.on_trouble(now, Trouble::Idle, 0);
                 self.trace_congestion(cx);
             }
-            self.snd.in_flight.push(plan.seq, end, now);
+            self.snd.in_flight.push(plan.seq, end, now, self.snd.mss);
             self.snd.nxt = end;
             if plan.fin {
                 self.snd.fin = Some(end - 1);
@@ -385,7 +389,9 @@ impl Connection {
         } else {
             self.counters.bytes_retrans += u64::from(plan.len);
             self.counters.retrans += u64::from(plan.len.div_ceil(self.snd.mss.max(1)).max(1));
-            self.snd.in_flight.mark_sent_again(plan.seq, end, now);
+            self.snd
+                .in_flight
+                .mark_sent_again(plan.seq, end, now, self.snd.mss);
             self.recovery.owed = None;
         }
         self.snd.last_sent = now;

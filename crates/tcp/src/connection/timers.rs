@@ -122,9 +122,8 @@ impl Connection {
             self.owe_probe();
             return;
         }
-        let repeated = self.patience.backoff > 0;
         self.recovery
-            .on_timeout(cx.now, repeated, &mut self.snd, &mut *self.congestion);
+            .on_timeout(cx.now, &mut self.snd, &mut *self.congestion);
         self.patience.backoff = self.patience.backoff.saturating_add(1);
         self.trace_congestion(cx);
     }
@@ -139,7 +138,7 @@ impl Connection {
 
     //= rfc9293 MUST-29
     fn on_keep_alive(&mut self, cx: &mut Context<'_>) {
-        let Some(keep_alive) = self.user.keep_alive else {
+        let Some(keep_alive) = self.user.keep_alive.as_deref().copied() else {
             return;
         };
         if self.patience.keep_alives >= keep_alive.probes.max(2) {
@@ -172,14 +171,18 @@ impl Connection {
                 let after = self.rtt.backed_off(self.patience.backoff);
                 self.timers.set(Timer::Persist, now + after);
             }
-            self.start_user_timeout(now);
+            // Nothing is asked of the peer until a probe leaves, unless nobody waits for the answer.
+            if self.user.released {
+                self.start_user_timeout(now);
+            }
         } else {
             self.timers.stop(Timer::Persist);
+            self.owed.probe = false;
         }
         self.rearm_keep_alive(now, flying);
     }
 
-    fn start_user_timeout(&mut self, now: Instant) {
+    pub(super) fn start_user_timeout(&mut self, now: Instant) {
         if !self.timers.runs(Timer::UserTimeout) {
             let after = if self.state == State::SynReceived {
                 self.config.open_timeout
@@ -193,7 +196,7 @@ impl Connection {
     //= rfc9293 MUST-25
     //= rfc9293 MUST-26
     fn rearm_keep_alive(&mut self, now: Instant, flying: bool) {
-        let Some(keep_alive) = self.user.keep_alive else {
+        let Some(keep_alive) = self.user.keep_alive.as_deref().copied() else {
             return;
         };
         if flying || !self.state.is_synchronized() {

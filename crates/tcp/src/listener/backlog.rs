@@ -38,6 +38,8 @@ pub(super) struct HalfOpen {
     due: Instant,
     /// How many times it did.
     level: u8,
+    /// SYN,ACKs sent.
+    pub(super) syn_acks: u8,
     /// Neighbours in the level's queue.
     before: Slot,
     after: Slot,
@@ -134,6 +136,7 @@ impl Backlog {
             owed: None,
             due: now,
             level: 0,
+            syn_acks: 0,
             before: NONE,
             after: NONE,
         };

@@ -1,5 +1,6 @@
 //! Text that came before what precedes it.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
@@ -97,9 +98,87 @@ pub(crate) enum Inserted {
     NoMemory,
 }
 
+/// Out-of-order text. Most connections never hold any: it takes no room in them until then.
+#[derive(Debug, Default)]
+pub(crate) struct Reassembly(Option<Box<Held>>);
+
+impl Reassembly {
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Octets held.
+    pub(crate) fn octets(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.octets)
+    }
+
+    /// Heap memory held, octets, with what the entries cost.
+    pub(crate) fn memory(&self) -> usize {
+        self.0
+            .as_ref()
+            .map_or(0, |held| size_of::<Held>() + held.memory())
+    }
+
+    /// Ranges held.
+    pub(crate) fn ranges(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.ranges.len())
+    }
+
+    /// The number of the first octet held.
+    pub(crate) fn lowest(&self) -> Option<SeqNum> {
+        self.0.as_ref()?.ranges.front().map(|range| range.start)
+    }
+
+    /// The number after the last octet held.
+    pub(crate) fn highest(&self) -> Option<SeqNum> {
+        self.0.as_ref()?.ranges.back().map(|range| range.end)
+    }
+
+    /// Forgets everything and gives the memory back.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// As [`Held::insert`].
+    pub(crate) fn insert(
+        &mut self,
+        rcv_nxt: SeqNum,
+        seq: SeqNum,
+        text: Text<'_>,
+        budget: usize,
+    ) -> Inserted {
+        let budget = budget.saturating_sub(size_of::<Held>());
+        let held = self.0.get_or_insert_default();
+        let inserted = held.insert(rcv_nxt, seq, text, budget);
+        self.0.take_if(|held| held.ranges.is_empty());
+        inserted
+    }
+
+    /// As [`Held::take_contiguous`].
+    pub(crate) fn take_contiguous(&mut self, rcv_nxt: SeqNum, into: &mut ReceiveBuffer) -> u32 {
+        let taken = self
+            .0
+            .as_mut()
+            .map_or(0, |held| held.take_contiguous(rcv_nxt, into));
+        self.0.take_if(|held| held.ranges.is_empty());
+        taken
+    }
+
+    /// As [`Held::sack_blocks`].
+    pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+        self.0
+            .as_ref()
+            .map_or(SackBlocks::EMPTY, |held| held.sack_blocks(max))
+    }
+}
+
 /// Out-of-order text: sorted ranges that neither overlap nor touch. What arrived first stays.
 #[derive(Debug, Default)]
-pub(crate) struct Reassembly {
+struct Held {
     ranges: VecDeque<Range>,
     /// One sequence number in each of the ranges touched last, the newest first.
     recent: [Option<SeqNum>; RECENT],
@@ -108,50 +187,25 @@ pub(crate) struct Reassembly {
     charged: usize,
 }
 
-impl Reassembly {
-    pub(crate) fn new() -> Self {
+impl Held {
+    fn new() -> Self {
         Self::default()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ranges.is_empty()
-    }
-
-    /// Octets held.
-    pub(crate) fn octets(&self) -> usize {
-        self.octets
-    }
-
     /// Heap memory held, octets, with what the entries cost.
-    pub(crate) fn memory(&self) -> usize {
+    fn memory(&self) -> usize {
         self.charged
     }
 
-    /// Ranges held.
-    pub(crate) fn ranges(&self) -> usize {
-        self.ranges.len()
-    }
-
-    /// The number of the first octet held.
-    pub(crate) fn lowest(&self) -> Option<SeqNum> {
-        self.ranges.front().map(|range| range.start)
-    }
-
     /// Forgets everything and gives the memory back.
-    pub(crate) fn clear(&mut self) {
+    fn clear(&mut self) {
         *self = Self::new();
     }
 
     /// Stores what is new of `text`, which begins at `seq`, as long as `memory()` stays at or below `budget`.
     ///
     /// What lies before `rcv_nxt` (the user has it already) or 2^30 beyond it is left out.
-    pub(crate) fn insert(
-        &mut self,
-        rcv_nxt: SeqNum,
-        seq: SeqNum,
-        text: Text<'_>,
-        budget: usize,
-    ) -> Inserted {
+    fn insert(&mut self, rcv_nxt: SeqNum, seq: SeqNum, text: Text<'_>, budget: usize) -> Inserted {
         let length = text.octets.len();
         let Some((start, text)) = trim(rcv_nxt, seq, text) else {
             return Inserted::Duplicate;
@@ -173,7 +227,7 @@ impl Reassembly {
 
     /// Moves the text that continues `rcv_nxt` to `into` and forgets what lies before it; returns how many
     /// octets `into` got.
-    pub(crate) fn take_contiguous(&mut self, rcv_nxt: SeqNum, into: &mut ReceiveBuffer) -> u32 {
+    fn take_contiguous(&mut self, rcv_nxt: SeqNum, into: &mut ReceiveBuffer) -> u32 {
         let mut next = rcv_nxt;
         while self
             .ranges
@@ -206,7 +260,7 @@ impl Reassembly {
 
     /// At most `max` blocks as RFC 2018 section 4 wants them: first the one with the newest segment, then those
     /// reported before, the newest first.
-    pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
+    fn sack_blocks(&self, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::EMPTY;
         let max = max.min(SackBlocks::MAX).min(self.ranges.len());
         let recent = self.recent.iter().flatten().filter_map(|&point| {
@@ -263,7 +317,7 @@ impl Insertion<'_> {
     }
 
     /// Fills every hole that the text covers, joining the ranges around it; returns false where memory ran out.
-    fn run(&self, all: &mut Reassembly) -> bool {
+    fn run(&self, all: &mut Held) -> bool {
         let first = all
             .ranges
             .partition_point(|range| range.end.before(self.start));
@@ -295,7 +349,7 @@ impl Insertion<'_> {
     }
 
     /// Sees to it that the range at `first` contains the text's first octet, by a new range if need be.
-    fn begin(&self, all: &mut Reassembly, first: usize) -> bool {
+    fn begin(&self, all: &mut Held, first: usize) -> bool {
         let next = all.ranges.get(first).map(|range| range.start);
         if next.is_some_and(|start| start.at_or_before(self.start)) {
             return true;
@@ -333,7 +387,7 @@ impl Insertion<'_> {
     }
 
     /// Lengthens the range at `index` up to `until` by text that begins where it ends.
-    fn append(&self, all: &mut Reassembly, index: usize, until: SeqNum) -> bool {
+    fn append(&self, all: &mut Held, index: usize, until: SeqNum) -> bool {
         let Some(range) = all.ranges.get_mut(index) else {
             return false;
         };

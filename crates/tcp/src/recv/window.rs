@@ -25,15 +25,21 @@ impl Receive {
         }
     }
 
-    /// SEG.WND for the next segment and the right edge it stands for: `RCV.WND >> shift`, rounded up so that the
-    /// edge never moves back by the rounding.
+    /// SEG.WND for the next segment, `RCV.WND >> shift`, and the right edge that is offered then.
+    ///
+    /// Rounded up, so that the edge never moves back by the rounding; but down where it would pass what fits by a
+    /// whole step (RFC 7323 section 2.4), or single octets would push it on for ever. What was offered is taken
+    /// all the same.
     pub(crate) fn offer(&self) -> (u16, SeqNum) {
         let window = self.edge().distance_from(self.nxt);
-        let raw = window.div_ceil(1 << self.scale).min(u32::from(u16::MAX));
-        (
-            u16::try_from(raw).unwrap_or(u16::MAX),
-            self.nxt + (raw << self.scale),
-        )
+        let mut raw = window.div_ceil(1 << self.scale).min(u32::from(u16::MAX));
+        let held = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        let beyond = held.saturating_add(u64::from(raw << self.scale));
+        if beyond >= u64::from(self.capacity) + (1 << self.scale) {
+            raw = (window >> self.scale).min(u32::from(u16::MAX));
+        }
+        let edge = self.adv.later(self.nxt + (raw << self.scale));
+        (u16::try_from(raw).unwrap_or(u16::MAX), edge)
     }
 
     /// Whether the user read so much that the peer should hear of it although nothing else is to be said: the peer

@@ -95,7 +95,7 @@ mod tests {
     /// A sender at the end of the circle, MSS 1000, window 10,000, nothing in flight.
     fn sender(unsent: usize) -> Send {
         let mut send = Send::new(SeqNum(0xffff_fffd), 0, 1000, Instant::ZERO);
-        send.una = send.nxt;
+        send.on_ack_of_syn();
         send.wnd = 10_000;
         send.max_wnd = 10_000;
         assert_eq!(send.buffer.write(&alloc::vec![7; unsent], 1 << 20), unsent);
@@ -111,7 +111,7 @@ mod tests {
 
     fn fly(send: &mut Send, octets: u32) {
         send.in_flight
-            .push(send.nxt, send.nxt + octets, Instant::ZERO);
+            .push(send.nxt, send.nxt + octets, Instant::ZERO, 1000);
         send.nxt += octets;
     }
 

@@ -43,6 +43,11 @@ pub(crate) struct Acked {
     pub(crate) newest_sent_once: Option<Instant>,
 }
 
+/// With fewer records than this, each transmission has its own and SACK may cut it anywhere. With more, small ones
+/// share a record and cuts fall between segments: neither a user who writes single octets nor a peer who reports
+/// single octets costs more than a few records for each segment's worth in flight.
+const EXACT: usize = 256;
+
 /// The records, oldest first, without gaps from SND.UNA to SND.NXT.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight {
@@ -80,7 +85,7 @@ impl InFlight {
     }
 
     /// Notes a transmission of new sequence space.
-    pub(crate) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
+    pub(crate) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant, mss: u32) {
         let sent = Sent {
             start,
             end,
@@ -93,11 +98,36 @@ impl InFlight {
         }
         self.octets += sent.len();
         self.records.push_back(sent);
+        self.join_small(self.records.len() - 1, mss);
+    }
+
+    /// Joins the record at `index` with the one before it when there are many and both together are no more than
+    /// a segment.
+    fn join_small(&mut self, index: usize, mss: u32) {
+        if self.records.len() < EXACT || index == 0 {
+            return;
+        }
+        let (Some(before), Some(sent)) = (self.records.get(index - 1), self.records.get(index))
+        else {
+            return;
+        };
+        let alike = before.fate == sent.fate && before.retransmitted == sent.retransmitted;
+        if !alike || before.len() + sent.len() > u64::from(mss) {
+            return;
+        }
+        // The later time: only an acknowledgement of both counts as a round trip.
+        let (end, at) = (sent.end, sent.at);
+        self.records.remove(index);
+        if let Some(before) = self.records.get_mut(index - 1) {
+            (before.end, before.at) = (end, at);
+        }
     }
 
     /// SND.UNA moved to `una`.
     pub(crate) fn acknowledge(&mut self, una: SeqNum) -> Acked {
         let mut acked = Acked::default();
+        let mut repeated = false;
+        let mut repaired = false;
         while let Some(sent) = self.records.front_mut() {
             if una.at_or_before(sent.start) {
                 break;
@@ -115,15 +145,25 @@ impl InFlight {
             }
             self.octets -= gone;
             acked.octets += gone;
+            repeated |= sent.retransmitted;
             if !whole {
                 sent.start = una;
                 break;
             }
             // A record that SACK reported earlier would give too long a sample.
-            if !sent.retransmitted && sent.fate != Fate::Sacked {
+            if sent.fate != Fate::Sacked {
                 acked.newest_sent_once = acked.newest_sent_once.max(Some(sent.at));
             }
+            repaired |= sent.retransmitted;
             self.records.pop_front();
+        }
+        if repaired {
+            // Karn; and what arrived behind the hole waited for the repair, so it measures that wait.
+            acked.newest_sent_once = None;
+        }
+        if repeated {
+            // What was sent once may have waited for what was sent again: no sample (Karn).
+            acked.newest_sent_once = None;
         }
         if self.records.is_empty() {
             // An idle connection holds no heap memory.
@@ -153,51 +193,69 @@ impl InFlight {
         self.records.insert(index + 1, rest);
     }
 
-    /// Rounds `seq` inside a record down to a cut that segments of `mss` octets could have made; a peer that
-    /// reports single octets cannot make more records than segments were sent.
-    fn cut_at(sent: &Sent, seq: SeqNum, mss: u32) -> SeqNum {
-        let inside = seq.distance_from(sent.start);
-        sent.start + inside / mss * mss
-    }
-
     /// The peer reported `left .. right` (RFC 2018). Returns octets newly reported.
     pub(crate) fn mark_sacked(&mut self, left: SeqNum, right: SeqNum, mss: u32) -> u64 {
-        let mut newly = 0;
-        let mut index = self.find(left);
+        let step = if self.records.len() < EXACT {
+            1
+        } else {
+            mss.max(1)
+        };
+        let first = self.find(left);
+        let (mut index, mut newly) = (first, 0);
         while let Some(sent) = self.records.get(index).copied() {
             if sent.start.at_or_after(right) {
                 break;
             }
-            if sent.fate == Fate::Sacked {
-                index += 1;
-                continue;
-            }
-            if left.after(sent.start) {
-                let inside = left.distance_from(sent.start).div_ceil(mss) * mss;
-                if inside >= sent.end.distance_from(sent.start) {
+            let from = left
+                .later(sent.start)
+                .distance_from(sent.start)
+                .next_multiple_of(step);
+            let to = match right.before(sent.end) {
+                true => right.distance_from(sent.start) / step * step,
+                false => sent.end.distance_from(sent.start),
+            };
+            if sent.fate != Fate::Sacked && from < to {
+                if from > 0 {
+                    self.split(index, sent.start + from);
                     index += 1;
-                    continue;
                 }
-                self.split(index, sent.start + inside);
-                index += 1;
-                continue;
-            }
-            if right.before(sent.end) {
-                let cut = Self::cut_at(&sent, right, mss);
-                if cut == sent.start {
-                    break;
+                if sent.start + to != sent.end {
+                    self.split(index, sent.start + to);
                 }
-                self.split(index, cut);
-                continue;
+                newly += self.set_fate(index, Fate::Sacked);
+                let edge = sent.start + to;
+                self.highest_sacked = Some(self.highest_sacked.map_or(edge, |e| e.later(edge)));
             }
-            newly += self.set_fate(index, Fate::Sacked);
-            let edge = self
-                .highest_sacked
-                .map_or(sent.end, |edge| edge.later(sent.end));
-            self.highest_sacked = Some(edge);
             index += 1;
         }
+        if newly > 0 {
+            self.join_sacked(first.saturating_sub(1), right);
+        }
         newly
+    }
+
+    /// Makes one record of neighbours that SACK reported, from the one at `index` up to `right`: a report that grows
+    /// with every acknowledgement stays cheap to take.
+    fn join_sacked(&mut self, mut index: usize, right: SeqNum) {
+        while self
+            .records
+            .get(index)
+            .is_some_and(|sent| sent.start.before(right))
+        {
+            let run = self
+                .records
+                .range(index..)
+                .take_while(|sent| sent.fate == Fate::Sacked);
+            let (mut joined, mut last) = (0, None);
+            for sent in run {
+                (joined, last) = (joined + 1, Some(*sent));
+            }
+            if let (Some(sent), Some(last)) = (self.records.get_mut(index), last) {
+                sent.end = last.end;
+                self.records.drain(index + 1..index + joined);
+            }
+            index += 1;
+        }
     }
 
     /// Changes a record's fate and the sums with it; returns its octets.
@@ -241,19 +299,29 @@ impl InFlight {
     /// Everything not reported by SACK is lost (RFC 6298 5.4: the timer fired; RFC 2018 section 8 when `renege`:
     /// the peer may have dropped what it reported).
     pub(crate) fn mark_all_lost(&mut self, renege: bool) {
-        for index in 0..self.records.len() {
-            if renege
-                || self
-                    .records
-                    .get(index)
-                    .is_some_and(|sent| sent.fate != Fate::Sacked)
-            {
-                self.set_fate(index, Fate::Lost);
+        for mut sent in core::mem::take(&mut self.records) {
+            if renege || sent.fate != Fate::Sacked {
+                sent.fate = Fate::Lost;
+            }
+            // What is sent again is cut anew: neighbours become one.
+            match self.records.back_mut() {
+                Some(last) if last.fate == Fate::Lost && sent.fate == Fate::Lost => {
+                    last.end = sent.end;
+                    last.at = sent.at;
+                    last.retransmitted |= sent.retransmitted;
+                }
+                _ => self.records.push_back(sent),
             }
         }
         if renege {
             self.highest_sacked = None;
+            self.sacked = 0;
         }
+        self.lost = self.octets - self.sacked;
+        self.lost_hint = self
+            .records
+            .front()
+            .map_or(self.lost_hint, |sent| sent.start);
     }
 
     /// IsLost() of RFC 6675 section 4 for all records: lost is what was never sent again and has more than
@@ -302,8 +370,18 @@ impl InFlight {
             .map(|sent| (sent.start, sent.end.distance_from(sent.start)))
     }
 
+    /// Whether anything waits to be sent again.
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost > 0
+    }
+
+    /// Whether SACK reported anything.
+    pub(crate) fn has_sacked(&self) -> bool {
+        self.sacked > 0
+    }
+
     /// `start .. end`, the beginning of a record, was sent again.
-    pub(crate) fn mark_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
+    pub(crate) fn mark_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant, mss: u32) {
         let index = self.find(start);
         let Some(sent) = self.records.get(index).copied() else {
             return;
@@ -317,6 +395,7 @@ impl InFlight {
             sent.retransmitted = true;
             self.lost_hint = sent.end;
         }
+        self.join_small(index, mss);
     }
 }
 
@@ -336,6 +415,7 @@ mod tests {
                 BASE + i * MSS,
                 BASE + (i + 1) * MSS,
                 Instant::from_millis(u64::from(i)),
+                MSS,
             );
         }
         flight
@@ -394,7 +474,7 @@ mod tests {
         let mut f = flight(2);
         f.mark_all_lost(false);
         assert_eq!(f.pipe(), 0);
-        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9));
+        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9), MSS);
         assert_eq!(f.pipe(), 100);
         assert_eq!(f.acknowledge(BASE + 100).newest_sent_once, None);
         sums_hold(&f);
@@ -419,11 +499,11 @@ mod tests {
     #[test]
     fn a_super_segment_splits_where_segments_were() {
         let mut f = InFlight::default();
-        f.push(BASE, BASE + 1000, Instant::ZERO);
+        f.push(BASE, BASE + 1000, Instant::ZERO, MSS);
         assert_eq!(
             f.mark_sacked(BASE + 150, BASE + 450, MSS),
-            200,
-            "only whole segments count"
+            300,
+            "cut where the peer says"
         );
         assert_eq!(f.records.len(), 3);
         assert!(f.mark_first_lost(MSS));
@@ -439,7 +519,7 @@ mod tests {
             let (mut una, mut nxt) = (BASE, BASE);
             for (op, a, b) in ops {
                 match op {
-                    0 => { f.push(nxt, nxt + a + 1, Instant::from_millis(u64::from(b))); nxt += a + 1; }
+                    0 => { f.push(nxt, nxt + a + 1, Instant::from_millis(u64::from(b)), MSS); nxt += a + 1; }
                     1 => {
                         let to = una + a.min(nxt.distance_from(una));
                         let before = f.octets();
@@ -450,7 +530,7 @@ mod tests {
                     3 => { f.mark_lost_below_sacks(3, MSS); }
                     4 => f.mark_all_lost(b > 1000),
                     _ => if let Some((start, len)) = f.next_lost() {
-                        f.mark_sent_again(start, start + len.min(b.max(1)), Instant::from_millis(7));
+                        f.mark_sent_again(start, start + len.min(b.max(1)), Instant::from_millis(7), MSS);
                     },
                 }
                 sums_hold(&f);

@@ -99,7 +99,16 @@ impl Pair {
             urgent: 0,
             options: offer.syn_ack(&syn.options, 0xffff_fff0),
         };
-        pair.ends[1] = End::Connection(Connection::passive(&mut cx, setup(1), agreed, config));
+        pair.ends[1] = End::Connection(Connection::passive(
+            &mut cx,
+            setup(1),
+            agreed,
+            config,
+            SynAck {
+                sent_at: Instant::ZERO,
+                repeats: 0,
+            },
+        ));
         pair.wire[1].push_back(Flying {
             arrives: Instant::ZERO,
             header,

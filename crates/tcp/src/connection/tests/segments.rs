@@ -131,5 +131,5 @@ fn a_window_that_shrinks_is_survived() {
 #[test]
 fn a_connection_is_small() {
     let size = size_of::<Connection>();
-    assert!(size <= 864, "{size} octets");
+    assert!(size <= 736, "{size} octets");
 }
