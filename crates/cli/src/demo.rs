@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use woshou_sim::scenario;
+use woshou_sim::scenario::{self, Scenario};
 use woshou_sim::{HostId, LossCause, PacketId, Side, Sight, Watcher};
 use woshou_tcp::{Endpoints, Instant, TraceEvent};
 use woshou_trace::timeline::{self, Fate, Timeline};
@@ -57,6 +57,20 @@ fn print(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// What a host is in the story; where both do the same, only where it stands.
+fn name(story: Scenario, side: Side) -> &'static str {
+    let equals = matches!(
+        story,
+        Scenario::SimultaneousOpen | Scenario::SimultaneousClose
+    );
+    match (side, equals) {
+        (Side::Left, true) => "left",
+        (Side::Right, true) => "right",
+        (Side::Left, false) => "client",
+        (Side::Right, false) => "server",
+    }
+}
+
 /// Writes down what the simulator shows.
 struct Teller {
     timeline: Timeline,
@@ -73,12 +87,11 @@ impl Teller {
         let mut timeline = Timeline::new();
         let ends = args.scenario.endpoints();
         let hosts = Side::BOTH.map(|side| {
-            let host = scenario::host(side);
             let address = match side {
                 Side::Left => ends[0],
                 Side::Right => ends[1],
             };
-            timeline.host(&host.name, &[address.ip()])
+            timeline.host(name(args.scenario, side), &[address.ip()])
         });
         Self {
             timeline,

@@ -20,7 +20,7 @@ use crate::args::Get;
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::target;
-use crate::with::With;
+use crate::with::{Stdout, With};
 
 /// How long the server of --with may take to listen.
 const STARTUP: Duration = Duration::from_secs(10);
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: &Get) -> Result<ExitCode, Failure> {
     let url = Url::parse(&args.url)?;
     let node = Node::start(&args.node)?;
     let mut server = match &args.node.with {
-        Some(command) => Some(With::start(&node, command)?),
+        Some(command) => Some(With::start(&node, command, Stdout::AsStderr)?),
         None => None,
     };
     let result = tokio::select! {

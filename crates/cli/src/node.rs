@@ -118,8 +118,6 @@ impl Node {
 /// How this program's connections behave: a peer that is silent for `patience` is given up, in every state.
 fn tcp_config(patience: Duration) -> woshou_tcp::Config {
     woshou_tcp::Config {
-        // What a program on a kernel's sockets would see (docs/decisions/007).
-        open_fails_on_path_error: true,
         open_timeout: patience,
         user_timeout: patience,
         // Half of it in silence, and the rest for three questions: only so does a reader notice.
@@ -128,7 +126,7 @@ fn tcp_config(patience: Duration) -> woshou_tcp::Config {
             interval: patience / 6,
             probes: 3,
         }),
-        ..woshou_tcp::Config::default()
+        ..woshou::net::socket_config()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::args::{Connect, Listen};
 use crate::failure::Failure;
 use crate::node::Node;
 use crate::target;
-use crate::with::{With, exit_code};
+use crate::with::{Stdout, With, exit_code};
 
 /// Octets moved at once.
 const CHUNK: usize = 64 * 1024;
@@ -67,7 +67,7 @@ pub(crate) async fn connect(args: &Connect) -> Result<ExitCode, Failure> {
 
 fn start_with(node: &Node, command: Option<&str>) -> Result<Option<With>, Failure> {
     command
-        .map(|command| With::start(node, command))
+        .map(|command| With::start(node, command, Stdout::AsStderr))
         .transpose()
 }
 

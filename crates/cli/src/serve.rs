@@ -10,7 +10,7 @@ use tower_http::services::ServeDir;
 use crate::args::Serve;
 use crate::failure::Failure;
 use crate::node::Node;
-use crate::with::{With, exit_code};
+use crate::with::{Stdout, With, exit_code};
 
 /// How long answers under way may take when the server is to end.
 const GRACE: Duration = Duration::from_secs(5);
@@ -65,7 +65,7 @@ async fn until_done(node: &Node, with: Option<&str>) -> Result<ExitCode, Failure
             error = broken => Err(Failure::net("the link")(error)),
         };
     };
-    let mut command = With::start(node, command)?;
+    let mut command = With::start(node, command, Stdout::Ours)?;
     let status = tokio::select! {
         status = command.wait() => Ok(exit_code(status)),
         _ = interrupted => Err(Failure::Interrupted),

@@ -1,5 +1,6 @@
 //! `--with CMD`: a command on the kernel's side of a private link.
 
+use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitCode, ExitStatus};
 use std::time::Duration;
@@ -16,14 +17,23 @@ pub(crate) struct With {
     over: bool,
 }
 
+/// Where a command's standard output goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stdout {
+    /// To ours.
+    Ours,
+    /// To our standard error: ours carries what the connection brings.
+    AsStderr,
+}
+
 /// How often a running command is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 /// How long a command may take to end after SIGTERM.
 const GRACE: Duration = Duration::from_secs(2);
 
 impl With {
-    /// Starts `command` by `sh -c` inside the private namespace of `node`.
-    pub(crate) fn start(node: &Node, command: &str) -> Result<Self, Failure> {
+    /// Starts `command` by `sh -c` inside the private namespace of `node`, its standard output where `stdout` says.
+    pub(crate) fn start(node: &Node, command: &str, stdout: Stdout) -> Result<Self, Failure> {
         let Some(namespace) = &node.namespace else {
             let why = "--with needs a private link: the kernel's side of another one is not ours";
             return Err(Failure::Usage(why.into()));
@@ -33,6 +43,17 @@ impl With {
             .arg(command)
             .process_group(0)
             .envs(node.environment());
+        if stdout == Stdout::AsStderr {
+            let failed = |source| Failure::With {
+                command: command.into(),
+                source,
+            };
+            let stderr = std::io::stderr()
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(failed)?;
+            sh.stdout(stderr);
+        }
         let child = namespace.spawn(sh).map_err(|source| Failure::With {
             command: command.into(),
             source,

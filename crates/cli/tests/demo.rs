@@ -118,6 +118,21 @@ fn files_are_written_beside_the_text() {
 }
 
 #[test]
+fn the_picture_of_the_readme_is_what_the_demo_draws() {
+    let folder = std::env::temp_dir().join(format!("woshou-picture-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let svg = folder.join("classic.svg");
+    text(&["--svg", svg.to_str().unwrap()]);
+    let kept = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/images/classic.svg");
+    let same = std::fs::read_to_string(kept).ok() == std::fs::read_to_string(&svg).ok();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert!(
+        same,
+        "draw it again: cargo run --release -- demo --svg docs/images/classic.svg"
+    );
+}
+
+#[test]
 fn bad_arguments_are_one_clear_line() {
     let cases: [(&[&str], i32, &str); 4] = [
         (&["nope"], 2, "classic, transfer"),

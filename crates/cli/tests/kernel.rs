@@ -1,5 +1,9 @@
 //! woshou against the kernel's TCP, in private namespaces. Skips, with the reason, where none can be made;
 //! with WOSHOU_REQUIRE_NET set that is a failure.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests: a failure is the test's"
+)]
 
 use std::io::Write as _;
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! The devices against a real kernel in private namespaces, by every way, offload on and off, both families.
 //!
 //! Runs as root or as an ordinary user; what the machine does not allow is skipped with its reason.
-//! `WOSHOU_REQUIRE_KERNEL=1` turns skipping into failing. With `measure` as argument it prints what
+//! `WOSHOU_REQUIRE_NET=1` turns skipping into failing. With `measure` as argument it prints what
 //! sending costs instead.
 #![allow(
     clippy::unwrap_used,
@@ -117,7 +117,7 @@ mod linux {
 
     fn skipped(what: &str) -> ExitCode {
         println!("skipped: {what}");
-        let strict = std::env::var_os("WOSHOU_REQUIRE_KERNEL").is_some();
+        let strict = std::env::var_os("WOSHOU_REQUIRE_NET").is_some();
         if strict {
             ExitCode::FAILURE
         } else {

@@ -3,7 +3,7 @@
 mod builder;
 mod current;
 
-pub use builder::Builder;
+pub use builder::{Builder, socket_config};
 pub use current::EnterGuard;
 
 use std::fmt;

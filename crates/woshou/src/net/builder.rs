@@ -16,8 +16,17 @@ use crate::driver::{Driver, descriptor};
 use crate::port::Port;
 use crate::shared::{Core, Shared};
 
+/// TCP as a program for the kernel's sockets expects it: [`woshou_tcp::Config::default`], but an ICMP unreachable ends
+/// a `connect` at once, as every kernel does (RFC 5461), instead of after three minutes (RFC 9293 MUST-56).
+#[must_use]
+pub fn socket_config() -> woshou_tcp::Config {
+    woshou_tcp::Config {
+        open_fails_on_path_error: true,
+        ..woshou_tcp::Config::default()
+    }
+}
+
 /// Collects what a [`Net`] is made of.
-#[derive(Default)]
 #[must_use = "a builder does nothing until it is spawned"]
 pub struct Builder {
     config: Config,
@@ -43,7 +52,15 @@ impl fmt::Debug for Builder {
 
 impl Builder {
     pub(super) fn new() -> Self {
-        Self::default()
+        Self {
+            config: Config {
+                tcp: Arc::new(socket_config()),
+                ..Config::default()
+            },
+            seed: None,
+            links: Vec::new(),
+            observer: None,
+        }
     }
 
     /// Adds a device and our addresses on it. May be called several times; at least once.
@@ -89,13 +106,13 @@ impl Builder {
         )
     }
 
-    /// The stack's behaviour. Default: [`Config::default`].
+    /// The stack's behaviour. Default: [`Config::default`] with the TCP of [`socket_config`].
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// The behaviour of TCP, as a part of [`Builder::config`].
+    /// The behaviour of TCP, as a part of [`Builder::config`]. Default: [`socket_config`].
     pub fn tcp(mut self, config: woshou_tcp::Config) -> Self {
         self.config.tcp = Arc::new(config);
         self
