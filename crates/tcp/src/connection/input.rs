@@ -384,20 +384,24 @@ impl Connection {
     }
 
     /// SND.WND, by the newest segment only: SND.WL1 and SND.WL2 keep old ones from shrinking it.
+    ///
+    /// What acknowledges more is newer, too, even where it repeats old text: the RFC's rule would keep the window and
+    /// move it along with SND.UNA, beyond what was offered.
     fn update_send_window(&mut self, segment: &Segment<'_>, window: u32) {
         let (seq, ack) = (segment.header.seq, segment.header.ack);
         if ack.before(self.snd.una) {
             return;
         }
-        let newer =
-            self.snd.wl1.before(seq) || (self.snd.wl1 == seq && self.snd.wl2.at_or_before(ack));
+        let newer = self.snd.wl1.before(seq)
+            || self.snd.wl2.before(ack)
+            || (self.snd.wl1 == seq && self.snd.wl2 == ack);
         if !newer {
             return;
         }
         let was_shut = self.snd.wnd == 0;
         self.snd.wnd = window;
         self.snd.max_wnd = self.snd.max_wnd.max(window);
-        self.snd.wl1 = seq;
+        self.snd.wl1 = self.snd.wl1.later(seq);
         self.snd.wl2 = ack;
         if window == 0 || was_shut {
             self.answered_probe();

@@ -1,6 +1,8 @@
 //! Stories of two connections in virtual time, one connection against segments made by hand, and both at random.
 
 mod bench;
+mod chaos;
+mod dice;
 mod pair;
 mod segments;
 mod stories;

@@ -400,9 +400,32 @@ impl InFlight {
 }
 
 #[cfg(test)]
+impl InFlight {
+    /// What always holds.
+    pub(crate) fn check(&self) {
+        let sum = |fate| -> u64 {
+            let of_it = self.records.iter().filter(|sent| sent.fate == fate);
+            of_it.map(Sent::len).sum()
+        };
+        assert_eq!(self.sacked, sum(Fate::Sacked));
+        assert_eq!(self.lost, sum(Fate::Lost));
+        assert_eq!(self.octets, self.records.iter().map(Sent::len).sum::<u64>());
+        let pairs = self.records.iter().zip(self.records.iter().skip(1));
+        assert!(
+            pairs.into_iter().all(|(a, b)| a.end == b.start),
+            "no gaps, no overlap"
+        );
+        let first_lost = self.records.iter().find(|sent| sent.fate == Fate::Lost);
+        assert_eq!(
+            self.next_lost().map(|lost| lost.0),
+            first_lost.map(|sent| sent.start)
+        );
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     const BASE: SeqNum = SeqNum(0xffff_fe00);
@@ -422,35 +445,7 @@ mod tests {
     }
 
     fn sums_hold(flight: &InFlight) {
-        let sum = |fate| -> u64 {
-            flight
-                .records
-                .iter()
-                .filter(|s| s.fate == fate)
-                .map(Sent::len)
-                .sum()
-        };
-        assert_eq!(flight.sacked, sum(Fate::Sacked));
-        assert_eq!(flight.lost, sum(Fate::Lost));
-        assert_eq!(
-            flight.octets,
-            flight.records.iter().map(Sent::len).sum::<u64>()
-        );
-        let v: Vec<_> = flight.records.iter().collect();
-        assert!(
-            v.windows(2).all(|w| w[0].end == w[1].start),
-            "no gaps, no overlap"
-        );
-        let first_lost = flight
-            .records
-            .iter()
-            .find(|s| s.fate == Fate::Lost)
-            .map(|s| s.start);
-        assert_eq!(
-            flight.next_lost().map(|l| l.0),
-            first_lost,
-            "the hint never skips a loss"
-        );
+        flight.check();
     }
 
     #[test]
