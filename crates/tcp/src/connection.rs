@@ -3,6 +3,7 @@
 mod close;
 mod input;
 mod open;
+mod options;
 mod output;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
 pub use open::{Opened, Opening};
+pub use options::LossPhase;
 pub use output::Plan;
 use timers::TimerTable;
 
@@ -79,6 +81,8 @@ struct Owed {
 #[derive(Debug)]
 struct User {
     nodelay: bool,
+    /// Only whole segments go, for a while.
+    corked: bool,
     /// The user let go of the connection: nobody will read.
     released: bool,
     /// The user closed before the handshake was over; done when it is.
@@ -180,6 +184,7 @@ impl Connection {
             ended: None,
             user: User {
                 nodelay: !config.nagle,
+                corked: false,
                 released: false,
                 close_when_open: false,
                 waits_to_write: false,

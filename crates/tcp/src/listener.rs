@@ -1,6 +1,7 @@
 //! LISTEN: half-open connections, and a bound on those that wait for `accept`.
 
 mod backlog;
+mod options;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

@@ -20,7 +20,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 pub struct Opening {
     setup: Setup,
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     offer: Offer,
     state: State,
     started_at: Instant,

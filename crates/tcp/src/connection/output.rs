@@ -202,6 +202,7 @@ impl Connection {
             congestion: u64::MAX,
             max_text,
             nodelay: self.user.nodelay,
+            corked: self.user.corked,
         }
     }
 

@@ -224,7 +224,8 @@ impl Connection {
             return false;
         }
         match self.new_text(u32::MAX) {
-            Verdict::Window => true,
+            // Nothing flies whose acknowledgement would let go what is corked.
+            Verdict::Window | Verdict::Corked => true,
             Verdict::Nothing => self.snd.usable_window() == 0,
             _ => false,
         }

@@ -15,6 +15,8 @@ pub(crate) enum Verdict {
     Congestion,
     /// Nagle's algorithm: an acknowledgement will free it.
     Nagle,
+    /// The user corked the connection: more text, the user, or time will free it.
+    Corked,
 }
 
 /// What the sender is allowed besides the peer's window.
@@ -28,6 +30,8 @@ pub(crate) struct Allowance {
     pub(crate) max_text: u32,
     /// Small segments need not wait for acknowledgements.
     pub(crate) nodelay: bool,
+    /// Small segments wait whatever was acknowledged.
+    pub(crate) corked: bool,
 }
 
 impl Send {
@@ -60,7 +64,8 @@ impl Send {
             .min(allowance.max_text.max(1));
         if len >= room {
             // Whole segments; the odd rest only when it is all that is left and allowed to go.
-            let rest_may_go = len == unsent && (allowance.nodelay || self.fin_queued);
+            let small_may_go = allowance.nodelay && !allowance.corked;
+            let rest_may_go = len == unsent && (small_may_go || self.fin_queued);
             return Verdict::Send(if rest_may_go { len } else { len - len % room });
         }
         let wanted = unsent.min(room);
@@ -73,6 +78,9 @@ impl Send {
         }
         if congestion < wanted.min(usable) {
             return Verdict::Congestion;
+        }
+        if unsent < room && allowance.corked && !self.fin_queued {
+            return Verdict::Corked;
         }
         if unsent < room && self.nagle_holds(allowance) {
             return Verdict::Nagle;
@@ -107,6 +115,7 @@ mod tests {
         congestion: u64::MAX,
         max_text: 1000,
         nodelay: false,
+        corked: false,
     };
 
     fn fly(send: &mut Send, octets: u32) {
@@ -132,6 +141,9 @@ mod tests {
         ("small, nothing flies", 10, |_| (), |_| (), Verdict::Send(10)),
         ("Nagle", 10 + 2000, |s| fly(s, 2000), |_| (), Verdict::Nagle),
         ("nodelay", 10 + 2000, |s| fly(s, 2000), |a| a.nodelay = true, Verdict::Send(10)),
+        ("corked, nothing flies", 10, |_| (), |a| { a.corked = true; a.nodelay = true }, Verdict::Corked),
+        ("corked, the odd rest", 2500, |_| (), |a| { a.corked = true; a.nodelay = true; a.max_text = 9000 }, Verdict::Send(2000)),
+        ("corked, last before FIN", 10, |s| s.fin_queued = true, |a| a.corked = true, Verdict::Send(10)),
         ("last before FIN", 2010, |s| { fly(s, 2000); s.fin_queued = true; }, |_| (), Verdict::Send(10)),
         ("shut window", 10, |s| s.wnd = 0, |_| (), Verdict::Window),
         ("silly window", 5000, |s| s.wnd = 900, |_| (), Verdict::Window),
