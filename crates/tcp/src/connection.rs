@@ -417,7 +417,8 @@ impl Connection {
     /// Octets of heap memory that its queues hold; an idle connection holds none.
     #[must_use]
     pub fn memory(&self) -> usize {
-        self.snd.buffer.memory() + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
+        let sent = self.snd.buffer.memory() + self.snd.in_flight.memory();
+        sent + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
     }
 
     /// The small type that answers from TIME-WAIT on; `None` in every other state. This connection is then only

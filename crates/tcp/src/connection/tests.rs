@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod dice;
+mod hostile;
 mod pair;
 mod segments;
 mod stories;

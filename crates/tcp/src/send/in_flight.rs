@@ -80,6 +80,11 @@ impl InFlight {
         *self = Self::default();
     }
 
+    /// Octets of heap memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.records.capacity() * size_of::<Sent>()
+    }
+
     pub(crate) fn oldest(&self) -> Option<&Sent> {
         self.records.front()
     }

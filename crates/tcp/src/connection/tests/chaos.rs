@@ -95,7 +95,7 @@ fn octet(side: usize, offset: usize) -> u8 {
     (offset * 31 + offset / 251 + side * 101) as u8
 }
 
-fn config(dice: &mut Dice) -> Config {
+pub(super) fn config(dice: &mut Dice) -> Config {
     let buffers = [600, 3_000, 20_000, 100_000, 1 << 20];
     Config {
         sack: dice.chance(60),
@@ -452,7 +452,7 @@ impl World {
 
 impl Connection {
     /// What always holds.
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let space = u64::from(self.snd.nxt.distance_from(self.snd.una));
         let over = matches!(
             self.state,

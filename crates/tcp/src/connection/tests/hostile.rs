@@ -1,0 +1,263 @@
+//! One connection against anything: segments near its window, and a user who calls what it likes.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec;
+use core::time::Duration;
+
+use woshou_wire::tcp_option::{SackBlock, TcpOptions, Timestamps};
+
+use super::super::*;
+use super::chaos::config;
+use super::dice::{Dice, for_seeds};
+use super::pair::{ISS, setup};
+use crate::segment::{Flags, Header, Text};
+
+/// The most that either buffer is set to.
+const MOST: usize = 100_000;
+
+struct Target {
+    dice: Dice,
+    now: Instant,
+    connection: Box<Connection>,
+    /// How it ended, once it did.
+    ended: Option<(Ended, State)>,
+}
+
+impl Target {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice(seed);
+        let config = Config {
+            receive_buffer: dice.pick(&[600, 20_000, MOST]),
+            send_buffer: dice.pick(&[600, 20_000, MOST]),
+            open_timeout: Duration::from_secs(180),
+            min_send_mss: 40,
+            keep_alive: dice.chance(30).then(KeepAlive::default),
+            ..config(&mut dice)
+        };
+        let agreed = Agreed {
+            irs: ISS[0],
+            peer_mss: dice.pick(&[0, 88, 536, 1460, 65_535]),
+            scaling: config.window_scaling,
+            send_scale: if config.window_scaling {
+                dice.pick(&[0, 7, 14])
+            } else {
+                0
+            },
+            receive_scale: if config.window_scaling {
+                dice.pick(&[0, 7])
+            } else {
+                0
+            },
+            sack: config.sack,
+            timestamps: config.timestamps.then_some(u32::MAX),
+        };
+        let now = Instant::from_millis(5);
+        let mut cx = Context::unwatched(now);
+        let syn_ack = SynAck {
+            sent_at: Instant::ZERO,
+            repeats: dice.pick(&[0, 0, 1, 255]),
+        };
+        let mut connection =
+            Connection::passive(&mut cx, setup(1), agreed, Arc::new(config), syn_ack);
+        if dice.chance(90) {
+            let header = Header {
+                seq: ISS[0] + 1,
+                ack: ISS[1] + 1,
+                flags: Flags::ACK,
+                window: 5000,
+                options: TcpOptions {
+                    timestamps: agreed.timestamps.map(|value| Timestamps { value, echo: 0 }),
+                    ..TcpOptions::default()
+                },
+                ..Header::default()
+            };
+            let segment = Segment {
+                header,
+                ..Segment::default()
+            };
+            connection.handle_segment(&mut cx, &segment).unwrap();
+            assert_eq!(connection.state(), State::Established);
+        }
+        Self {
+            dice,
+            now,
+            connection,
+            ended: None,
+        }
+    }
+
+    /// A number at or near one that matters.
+    fn near(&mut self) -> SeqNum {
+        let (snd, rcv) = (&self.connection.snd, &self.connection.rcv);
+        let places = [
+            rcv.nxt, rcv.nxt, rcv.nxt, rcv.adv, rcv.irs, snd.una, snd.una, snd.nxt, snd.nxt,
+            snd.iss,
+        ];
+        let at = self.dice.pick(&places);
+        match self.dice.below(8) {
+            0 => at + self.dice.next() as u32,
+            2 | 5 => at + (self.dice.below(5_000) as u32),
+            3 => at - (self.dice.below(2_000) as u32),
+            4 => at + (self.dice.below(4) as u32) - 2,
+            _ => at,
+        }
+    }
+
+    fn options(&mut self) -> TcpOptions {
+        let mut options = TcpOptions::default();
+        if let Some(paws) = self.connection.paws.filter(|_| self.dice.chance(95)) {
+            let step = self.dice.pick(&[0, 0, 1, 50, u32::MAX, 1 << 31]);
+            options.timestamps = Some(Timestamps {
+                value: paws.recent.wrapping_add(step),
+                echo: self.dice.pick(&[0, 0xffff_fff0, u32::MAX]),
+            });
+        }
+        for _ in 0..self.dice.pick(&[0, 0, 1, 4]) {
+            let (left, right) = (self.near().0, self.near().0);
+            options.sack.push(SackBlock { left, right });
+        }
+        options
+    }
+
+    fn segment(&mut self) {
+        let flags = match self.dice.below(12) {
+            0 if self.dice.chance(5) => Flags::from_bits(self.dice.next() as u16),
+            0 => Flags::from_bits(self.dice.next() as u16).without(Flags::RST),
+            1 if self.dice.chance(20) => Flags::ACK | Flags::FIN,
+            _ => Flags::ACK,
+        };
+        // Mostly what a peer would send: at RCV.NXT, an acknowledgement of what flies.
+        let (seq, ack) = if self.dice.chance(60) {
+            let flying = self
+                .connection
+                .snd
+                .nxt
+                .distance_from(self.connection.snd.una);
+            let acked = self.dice.below(u64::from(flying) + 1) as u32;
+            (self.connection.rcv.nxt, self.connection.snd.una + acked)
+        } else {
+            (self.near(), self.near())
+        };
+        let header = Header {
+            seq,
+            ack,
+            flags,
+            window: self.dice.pick(&[0, 0, 1, 50, 5000, 65_535]),
+            urgent: 0,
+            options: self.options(),
+        };
+        let text = vec![7; self.dice.pick(&[0, 0, 0, 1, 1, 500, 1460, 65_000])];
+        let segment = Segment {
+            header,
+            text: Text {
+                octets: &text,
+                owner: None,
+            },
+            coalesced: self.dice.below(3) as u16,
+            ..Segment::default()
+        };
+        let mut cx = Context::unwatched(self.now);
+        let _ = self.connection.handle_segment(&mut cx, &segment);
+    }
+
+    fn user(&mut self) {
+        let mut cx = Context::unwatched(self.now);
+        let (dice, connection) = (&mut self.dice, &mut self.connection);
+        match dice.below(40) {
+            0..10 => {
+                let _ = connection.write(&mut cx, &vec![9; dice.pick(&[0, 1, 1, 1, 3_000, MOST])]);
+            }
+            10..20 => {
+                let _ = connection.read(&mut vec![0; dice.pick(&[0, 1, 5_000, MOST])]);
+            }
+            20 => {
+                let _ = connection.read_chunk(dice.size(10_000));
+            }
+            21 if dice.chance(20) => connection.shutdown(&mut cx),
+            22 if dice.chance(20) => connection.close(&mut cx),
+            23 if dice.chance(10) => connection.abort(&mut cx),
+            24 => connection.set_nodelay(dice.chance(80)),
+            25 => connection.set_send_mss(&mut cx, dice.next() as u16),
+            26 => connection.set_keep_alive(self.now, dice.chance(50).then(KeepAlive::default)),
+            27 => {
+                let seq = connection.snd.una;
+                connection.handle_path_error(&mut cx, PathError::HostUnreachable, seq);
+            }
+            36 => connection.set_cork(self.now, dice.chance(50)),
+            37 => connection.acknowledge_now(),
+            28..32 => self.now += Duration::from_millis(dice.below(100)),
+            32 => self.now += Duration::from_secs(dice.below(70)),
+            33..36 => self.now = connection.poll_timeout().unwrap_or(self.now).max(self.now),
+            _ => {}
+        }
+    }
+
+    fn after(&mut self) {
+        let mut cx = Context::unwatched(self.now);
+        self.connection.handle_timeout(&mut cx);
+        assert!(
+            self.connection
+                .poll_timeout()
+                .is_none_or(|at| at > self.now),
+            "spins"
+        );
+        if self.dice.chance(80) {
+            self.drain();
+        }
+        self.connection.check();
+        let (config, mss) = (&self.connection.config, self.connection.snd.mss as usize);
+        let buffers = config.send_buffer + config.receive_buffer;
+        let records = 256 + 4 * config.send_buffer / mss;
+        let most = 3 * buffers + 140_000 + 48 * records;
+        let memory = self.connection.memory();
+        assert!(memory <= most, "{memory} octets, {most} allowed");
+        if let Some(ended) = self.connection.ended() {
+            let now = (ended, self.connection.state());
+            assert!(
+                self.ended.is_none_or(|before| before == now),
+                "an end is the end"
+            );
+            assert!(matches!(now.1, State::Closed | State::TimeWait));
+            self.ended = Some(now);
+        }
+    }
+
+    /// Everything owed leaves, and it is not much.
+    fn drain(&mut self) {
+        let mss = self.connection.snd.mss as usize;
+        let most = 300 + 4 * self.connection.snd.buffer.len() / mss.min(1000);
+        for count in 0.. {
+            assert!(count <= most, "more than {most} segments at once");
+            let max_text = self.dice.pick(&[700, 1460, 65_535]) as u32;
+            let mut cx = Context::unwatched(self.now);
+            let Some(plan) = self.connection.plan(self.now, max_text) else {
+                break;
+            };
+            let sent = self.connection.build(&mut cx, plan);
+            let len = sent.text_len();
+            assert_eq!(len, plan.len as usize);
+            assert!(sent.segment_size.is_some() || len <= 65_535);
+        }
+    }
+}
+
+fn one(seed: u64) {
+    let mut target = Target::new(seed);
+    for step in 0..400 {
+        if target.ended.is_some() && step % 8 > 0 {
+            continue;
+        }
+        if target.dice.chance(60) {
+            target.segment();
+        } else {
+            target.user();
+        }
+        target.after();
+    }
+}
+
+#[test]
+fn hostile() {
+    for_seeds("HOSTILE", 3_000, one);
+}
