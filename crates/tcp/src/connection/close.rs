@@ -62,7 +62,7 @@ impl Connection {
             // Told by our FIN already, unless it is still queued behind text: the RFC's CLOSE would not be done yet.
             State::Closing | State::LastAck if self.snd.fin.is_some() => self.end(cx, why),
             _ => {
-                self.owed.reset = Some((self.snd.nxt, Reason::Abort));
+                self.owed.reset = Some((self.acceptable(), Reason::Abort));
                 self.end(cx, why);
             }
         }

@@ -78,7 +78,16 @@ impl Connection {
         self.rcv
             .ack
             .owed()
-            .map(|reason| Plan::bare(reason, self.snd.nxt))
+            .map(|reason| Plan::bare(reason, self.acceptable()))
+    }
+
+    /// SND.NXT, or what of it the peer's window takes: a probe of a shut window and what flew when it shrank lie beyond
+    /// it, and the peer would refuse an acknowledgement or a RST that came after them.
+    pub(super) fn acceptable(&self) -> SeqNum {
+        if self.state == State::SynReceived {
+            return self.snd.nxt;
+        }
+        self.snd.nxt.earlier(self.snd.una + self.snd.wnd)
     }
 
     /// The next range believed lost, as far as both windows let it go (RFC 6675 section 5, C).

@@ -5,5 +5,6 @@ mod chaos;
 mod dice;
 mod hostile;
 mod pair;
+mod repair;
 mod segments;
 mod stories;
