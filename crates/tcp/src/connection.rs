@@ -32,6 +32,7 @@ use crate::state::{Event, State};
 use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
+pub(crate) use open::SynAck;
 pub use open::{Opened, Opening};
 pub use options::LossPhase;
 pub use output::Plan;
@@ -108,15 +109,6 @@ struct Patience {
     second: Instant,
 }
 
-/// How the SYN,ACK of a passive open went.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SynAck {
-    /// When it was first sent.
-    pub(crate) sent_at: Instant,
-    /// How often it was sent again.
-    pub(crate) repeats: u8,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct Counters {
     segs_in: u64,
@@ -130,23 +122,6 @@ struct Counters {
 }
 
 impl Connection {
-    /// A connection in SYN-RECEIVED whose SYN,ACK a [`crate::Listener`] has sent already.
-    pub(crate) fn passive(
-        cx: &mut Context<'_>,
-        setup: Setup,
-        agreed: Agreed,
-        config: Arc<Config>,
-        syn_ack: SynAck,
-    ) -> Box<Self> {
-        let mut connection = Self::new(cx, setup, agreed, config, true);
-        connection.snd.last_sent = syn_ack.sent_at;
-        connection.patience.backoff = syn_ack.repeats;
-        // Should the segment that completes the handshake be refused, the SYN,ACK is this connection's to repeat.
-        let rto = connection.rtt.backed_off(syn_ack.repeats);
-        connection.timers.set(Timer::Retransmission, cx.now + rto);
-        Box::new(connection)
-    }
-
     /// A connection in SYN-RECEIVED; the caller moves it on when it starts later.
     fn new(
         cx: &Context<'_>,

@@ -1,4 +1,4 @@
-//! SYN-SENT: the active open, and the simultaneous one (RFC 9293 sections 3.5, 3.10.7.3).
+//! SYN-SENT: the active open, and the simultaneous one; how a passive one begins (RFC 9293 sections 3.5, 3.10.7.3).
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::error::{Ended, PathError, Refusal};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::info::TcpInfo;
-use crate::options::{Offer, Setup};
+use crate::options::{Agreed, Offer, Setup};
 use crate::rtt::RttEstimator;
 use crate::segment::{Ecn, Endpoints, Flags, Header, Segment, Transmit};
 use crate::seq::SeqNum;
@@ -35,6 +35,15 @@ pub struct Opening {
     path_error: Option<PathError>,
     ended: Option<Ended>,
     wake: Wake,
+}
+
+/// How the SYN,ACK of a passive open went.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SynAck {
+    /// When it was first sent.
+    pub(crate) sent_at: Instant,
+    /// How often it was sent again.
+    pub(crate) repeats: u8,
 }
 
 /// What an [`Opening`] became.
@@ -352,6 +361,23 @@ impl Opening {
 }
 
 impl Connection {
+    /// A connection in SYN-RECEIVED whose SYN,ACK a [`crate::Listener`] has sent already.
+    pub(crate) fn passive(
+        cx: &mut Context<'_>,
+        setup: Setup,
+        agreed: Agreed,
+        config: Arc<Config>,
+        syn_ack: SynAck,
+    ) -> Box<Self> {
+        let mut connection = Self::new(cx, setup, agreed, config, true);
+        connection.snd.last_sent = syn_ack.sent_at;
+        connection.patience.backoff = syn_ack.repeats;
+        // Should the segment that completes the handshake be refused, the SYN,ACK is this connection's to repeat.
+        let rto = connection.rtt.backed_off(syn_ack.repeats);
+        connection.timers.set(Timer::Retransmission, cx.now + rto);
+        Box::new(connection)
+    }
+
     /// Takes over from an [`Opening`]: the peer's window, the round trip of the handshake.
     fn adopt(
         &mut self,

@@ -1,0 +1,299 @@
+//! Fifth of SEGMENT ARRIVES: the ACK field, and what SACK, timestamps and the window beside it say.
+
+use core::time::Duration;
+
+use super::Connection;
+use crate::congestion::AckSample;
+use crate::connection::MAX_SEND_BUFFER;
+use crate::error::Refusal;
+use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
+use crate::options::timestamp;
+use crate::recovery::{Evidence, Phase};
+use crate::segment::Segment;
+use crate::send::in_flight::Acked;
+use crate::seq::SeqNum;
+use crate::state::{Event, State};
+use crate::time::Instant;
+
+/// The step of the timestamp clock.
+const ECHO_STEP: Duration = Duration::from_millis(1);
+
+impl Connection {
+    /// Fifth: the ACK field.
+    pub(super) fn process_ack(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
+        let header = &segment.header;
+        if !header.flags.ack() {
+            return Err(Refusal::NoAck);
+        }
+        if self.state == State::SynReceived {
+            self.process_ack_of_syn(cx, segment)?;
+        }
+        let ack = header.ack;
+        if ack.after(self.snd.nxt) {
+            self.challenge(cx.now, Reason::Challenge);
+            return Err(Refusal::AckOfUnsent);
+        }
+        if ack.before(self.snd.una - self.snd.max_wnd) {
+            self.challenge(cx.now, Reason::Challenge);
+            return Err(Refusal::AckTooOld);
+        }
+        let window = u32::from(header.window) << self.snd.scale;
+        let duplicate = ack == self.snd.una
+            && segment.is_empty()
+            && window == self.snd.wnd
+            && window > 0 // the answer to a probe repeats itself without any loss
+            && !self.snd.in_flight.is_empty();
+        self.process_acknowledgement(cx, segment, duplicate);
+        self.update_send_window(segment, window);
+        self.process_ack_of_fin(cx)
+    }
+
+    /// SYN-RECEIVED: the ACK of our SYN makes the connection ESTABLISHED; another is refused with RST.
+    fn process_ack_of_syn(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
+        let ack = segment.header.ack;
+        if !ack.between(self.snd.iss + 1, self.snd.nxt + 1) {
+            self.refuse_ack(ack);
+            return Err(Refusal::AckOfUnsent);
+        }
+        self.snd.on_ack_of_syn();
+        self.snd.wnd = u32::from(segment.header.window) << self.snd.scale;
+        self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
+        self.snd.wl1 = segment.header.seq;
+        self.snd.wl2 = ack;
+        self.owed.syn_ack = None;
+        self.timers.stop(Timer::Retransmission);
+        self.timers.stop(Timer::UserTimeout);
+        self.on_handshake_round_trip(cx, segment);
+        self.on(cx, Event::AckOfSyn);
+        if self.user.close_when_open {
+            self.user.close_when_open = false;
+            self.shutdown(cx);
+        }
+        Ok(())
+    }
+
+    /// The round trip of our SYN,ACK, where it was sent once or the peer's timestamp tells; and a slow start where it
+    /// was lost.
+    fn on_handshake_round_trip(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
+        let repeated = self.patience.backoff > 0;
+        // Opened at once from both sides, it may be the SYN that is acknowledged.
+        let sent_once = (self.passive && !repeated).then_some(self.snd.last_sent);
+        self.sample_rtt(cx, segment, sent_once);
+        if repeated {
+            self.on_lost_syn();
+        }
+        self.patience.backoff = 0;
+    }
+
+    /// What the acknowledgement number and SACK say about what flies.
+    fn process_acknowledgement(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        duplicate: bool,
+    ) {
+        let prior = self.recovery.pipe(&self.snd);
+        let watched = cx.observer.is_some().then(|| self.congestion_figures());
+        let limited = self.is_congestion_limited(prior);
+        let mut acked = Acked::default();
+        let mut rtt = None;
+        if segment.header.ack.after(self.snd.una) {
+            acked = self.advance_una(segment.header.ack);
+            rtt = self.sample_rtt(cx, segment, acked.newest_sent_once);
+        }
+        let sacked = self.process_sack(segment);
+        let evidence = Evidence {
+            acked: acked.octets,
+            sacked,
+            // With SACK a duplicate is what reports more than was known (RFC 6675 section 2).
+            duplicate: if self.agreed.sack {
+                sacked > 0 && acked.octets == 0
+            } else {
+                duplicate
+            },
+            sack: self.agreed.sack,
+            threshold: self.config.duplicate_threshold,
+        };
+        self.recovery
+            .on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
+        if acked.octets > 0 || sacked > 0 {
+            self.congestion.on_ack(&AckSample {
+                now: cx.now,
+                acked: acked.octets,
+                sacked,
+                prior_in_flight: prior,
+                window_limited: limited,
+                rtt,
+                srtt: self.rtt.srtt(),
+                in_recovery: self.recovery.in_recovery(),
+            });
+        }
+        if watched.is_some_and(|before| before != self.congestion_figures()) {
+            self.trace_congestion(cx);
+        }
+    }
+
+    fn congestion_figures(&self) -> (u64, u64, Phase) {
+        (
+            self.congestion.window(),
+            self.congestion.threshold(),
+            self.recovery.phase,
+        )
+    }
+
+    /// Whether the congestion window was what held the sender back: only then may it grow (RFC 7661 section 4.1).
+    fn is_congestion_limited(&self, in_flight: u64) -> bool {
+        let window = self.congestion.window();
+        let mss = u64::from(self.snd.mss);
+        if window < self.congestion.threshold() {
+            window < 2 * in_flight.max(mss)
+        } else {
+            in_flight + mss >= window
+        }
+    }
+
+    /// SND.UNA moves: the buffer is freed, the timers start again (RFC 6298 5.2, 5.3).
+    fn advance_una(&mut self, ack: SeqNum) -> Acked {
+        let acked = self.snd.in_flight.acknowledge(ack);
+        let fin = u64::from(self.snd.fin.is_some_and(|fin| ack.after(fin)));
+        let text = acked.octets - fin.min(acked.octets);
+        // Cannot exceed the buffer: records cover only what was taken from it.
+        self.snd
+            .buffer
+            .release(usize::try_from(text).unwrap_or(usize::MAX));
+        self.snd.una = ack;
+        self.counters.bytes_acked += text;
+        self.patience.path_error = None;
+        self.timers.stop(Timer::Retransmission);
+        self.timers.stop(Timer::Persist);
+        self.timers.stop(Timer::UserTimeout);
+        if self.user.waits_to_write && self.writable() >= self.wakeup_room() {
+            self.user.waits_to_write = false;
+            self.wake |= Wake::WRITABLE;
+        }
+        if self.snd.in_flight.is_empty() && self.snd.unsent() == 0 && !self.snd.fin_due() {
+            self.wake |= Wake::FLUSHED;
+        }
+        acked
+    }
+
+    /// Room that is worth waking a writer for: a third of the buffer.
+    fn wakeup_room(&self) -> usize {
+        self.config.send_buffer.min(MAX_SEND_BUFFER) / 3
+    }
+
+    /// A round trip, by the echoed timestamp (RFC 7323 section 4) or by a segment sent only once (Karn). The smaller
+    /// of the two where both are known: a delayed echo reports an older segment.
+    fn sample_rtt(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+        sent_once: Option<Instant>,
+    ) -> Option<Duration> {
+        let echoed = self
+            .paws
+            .and(segment.header.options.timestamps)
+            .map(|t| timestamp(cx.now, self.setup.timestamp_offset).wrapping_sub(t.echo));
+        // An echo from the future or from days ago is nonsense.
+        let echoed = echoed
+            .filter(|ms| *ms < 1 << 30)
+            .map(|ms| Duration::from_millis(u64::from(ms)));
+        let measured = sent_once.map(|at| cx.now.since(at));
+        let sample = match (measured, echoed) {
+            // The echo's clock is coarse: it may add a millisecond, but not take one away.
+            (Some(measured), Some(echoed)) => measured.min(echoed + ECHO_STEP),
+            (one, other) => one.or(other)?,
+        };
+        self.rtt.sample(sample);
+        // Only a new sample takes the backoff away (Karn; RFC 6298 section 5).
+        self.patience.backoff = 0;
+        let rtt = self.rtt;
+        cx.trace(&self.setup.endpoints, || TraceEvent::RttMeasured {
+            sample,
+            srtt: rtt.srtt().unwrap_or_default(),
+            rttvar: rtt.rttvar(),
+            rto: rtt.rto(),
+        });
+        Some(sample)
+    }
+
+    /// Takes the peer's SACK blocks; those outside SND.UNA .. SND.NXT say nothing (RFC 2018, RFC 2883).
+    fn process_sack(&mut self, segment: &Segment<'_>) -> u64 {
+        if !self.agreed.sack {
+            return 0;
+        }
+        let mut newly = 0;
+        for block in segment.header.options.sack.as_slice() {
+            let (left, right) = (SeqNum(block.left), SeqNum(block.right));
+            let sane = left.before(right)
+                && left.at_or_after(self.snd.una)
+                && right.at_or_before(self.snd.nxt);
+            if sane {
+                newly += self.snd.in_flight.mark_sacked(left, right, self.snd.mss);
+            }
+        }
+        newly
+    }
+
+    /// SND.WND, by the newest segment only: SND.WL1 and SND.WL2 keep old ones from shrinking it.
+    ///
+    /// What acknowledges more is newer, too, even where it repeats old text: the RFC's rule would keep the window and
+    /// move it along with SND.UNA, beyond what was offered.
+    fn update_send_window(&mut self, segment: &Segment<'_>, window: u32) {
+        let (seq, ack) = (segment.header.seq, segment.header.ack);
+        if ack.before(self.snd.una) {
+            return;
+        }
+        let newer = self.snd.wl1.before(seq)
+            || self.snd.wl2.before(ack)
+            || (self.snd.wl1 == seq && self.snd.wl2 == ack);
+        if !newer {
+            return;
+        }
+        let was_shut = self.snd.wnd == 0;
+        self.snd.wnd = window;
+        self.snd.max_wnd = self.snd.max_wnd.max(window);
+        self.snd.wl1 = self.snd.wl1.later(seq);
+        self.snd.wl2 = ack;
+        if window == 0 || was_shut {
+            self.answered_probe();
+        }
+        if was_shut && window > 0 {
+            self.owed.probe = false;
+            self.patience.backoff = 0;
+            self.timers.stop(Timer::Persist);
+            // What was sent into the shut window was dropped there.
+            self.recovery.resend_all(&mut self.snd);
+        }
+    }
+
+    /// The peer answers probes: it is alive, however long it stays shut. Only where the user has gone, and nobody
+    /// else would ever give it up, must it also take something (RFC 6429 section 4).
+    //= rfc9293 MUST-37
+    fn answered_probe(&mut self) {
+        if !self.user.released {
+            self.timers.stop(Timer::UserTimeout);
+        }
+    }
+
+    /// The states that wait for the ACK of our FIN.
+    fn process_ack_of_fin(&mut self, cx: &mut Context<'_>) -> Result<(), Refusal> {
+        if !self.snd.fin_acknowledged() {
+            return Ok(());
+        }
+        match self.state {
+            State::FinWait1 | State::Closing => self.on(cx, Event::AckOfFin),
+            State::LastAck => self.closed(cx),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,187 @@
+//! Seventh and eighth of SEGMENT ARRIVES: text and FIN.
+
+use super::Connection;
+use crate::error::{Ended, Refusal};
+use crate::event::{Context, Reason, Timer, Wake};
+use crate::recv::reassembly::Inserted;
+use crate::segment::{Segment, Text};
+use crate::seq::SeqNum;
+use crate::state::Event;
+use crate::time::Instant;
+
+impl Connection {
+    /// Seventh: the text, cut to the window; in order to the user, out of order to reassembly.
+    pub(in crate::connection) fn process_text(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
+        if segment.text.octets.is_empty() || !self.state.receives_text() {
+            return Ok(());
+        }
+        if self.user.released {
+            // Nobody will read it: the peer must know (RFC 9293 section 3.6.1).
+            self.reset_peer(cx, Ended::Aborted);
+            return Err(Refusal::TextAfterClose);
+        }
+        let (seq, text) = self.cut_to_window(segment);
+        if text.octets.is_empty() {
+            // Known already, or nothing fits: the sender probes or repeats, and wants to hear.
+            let duplicate = segment.header.seq.before(self.rcv.nxt);
+            self.rcv.ack.owe(if duplicate {
+                Reason::Duplicate
+            } else {
+                Reason::ProbeAnswer
+            });
+            return Ok(());
+        }
+        let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
+        let full = len.div_ceil(u32::from(segment.coalesced.max(1)));
+        self.rcv.mss = self.rcv.mss.max(full.min(u32::from(self.advertised_mss())));
+        if seq != self.rcv.nxt {
+            return self.hold_text(seq, text);
+        }
+        let taken = self.take_text(text);
+        self.took_text(cx.now, taken, segment.header.seq.before(seq));
+        Ok(())
+    }
+
+    /// Takes text that begins at RCV.NXT, and what was held behind it; where both have an octet, the held one came
+    /// first and stays. Returns by how much RCV.NXT moved.
+    fn take_text(&mut self, text: Text<'_>) -> u32 {
+        let start = self.rcv.nxt;
+        let mut octets = text.octets;
+        while !octets.is_empty() {
+            let held = self.rcv.reassembly.lowest();
+            let gap = held.map_or(octets.len(), |at| at.distance_from(self.rcv.nxt) as usize);
+            let new = octets.get(..gap).unwrap_or(octets);
+            let before = self.rcv.nxt;
+            self.rcv.buffer.push(Text {
+                octets: new,
+                owner: text.owner,
+            });
+            self.rcv.nxt += u32::try_from(new.len()).unwrap_or(u32::MAX);
+            if held.is_some() {
+                let more = self
+                    .rcv
+                    .reassembly
+                    .take_contiguous(self.rcv.nxt, &mut self.rcv.buffer);
+                self.rcv.nxt += more;
+                // RFC 5681 section 4.2: what fills a hole, wholly or in part, is acknowledged at once.
+                let open = !self.rcv.reassembly.is_empty();
+                self.rcv.ack.owe(if open {
+                    Reason::Gap
+                } else {
+                    Reason::HoleFilled
+                });
+            }
+            let known = self.rcv.nxt.distance_from(before) as usize;
+            octets = octets.get(known..).unwrap_or_default();
+        }
+        self.rcv.nxt.distance_from(start)
+    }
+
+    /// Text came in order: tell the user, and the peer in time.
+    fn took_text(&mut self, now: Instant, octets: u32, repeated: bool) {
+        self.counters.bytes_received += u64::from(octets);
+        self.wake |= Wake::READABLE;
+        if repeated {
+            self.rcv.ack.owe(Reason::Duplicate);
+        }
+        let (mss, every) = (self.rcv.mss, self.config.ack_every);
+        self.rcv.ack.text_arrived(octets, mss, every);
+        // Runs after an acknowledgement that leaves sooner, too: when it fires, an empty buffer is given back.
+        if !self.timers.runs(Timer::DelayedAck) {
+            //= rfc9293 MUST-40
+            self.timers
+                .set(Timer::DelayedAck, now + self.config.delayed_ack);
+        }
+    }
+
+    /// Keeps text that came out of order (SHLD-31) and owes a duplicate acknowledgement at once.
+    //= rfc9293 SHLD-31
+    fn hold_text(&mut self, seq: SeqNum, text: Text<'_>) -> Result<(), Refusal> {
+        // What the entries cost comes on top of the octets that the window allows.
+        let budget = self
+            .config
+            .receive_buffer
+            .saturating_add(self.config.receive_buffer / 2);
+        let inserted = self.rcv.reassembly.insert(self.rcv.nxt, seq, text, budget);
+        self.rcv.ack.owe(Reason::Gap);
+        match inserted {
+            Inserted::NoMemory => Err(Refusal::NoMemory),
+            _ => Ok(()),
+        }
+    }
+
+    /// The part of the text that lies in RCV.NXT .. RCV.NXT + RCV.WND, and where it begins.
+    fn cut_to_window<'a>(&self, segment: &Segment<'a>) -> (SeqNum, Text<'a>) {
+        // A SYN that is not refused above occupies the number before the text; there is none here.
+        let mut seq = segment.header.seq;
+        let mut octets = segment.text.octets;
+        if seq.before(self.rcv.nxt) {
+            let known = self.rcv.nxt.distance_from(seq) as usize;
+            octets = octets.get(known..).unwrap_or_default();
+            seq = self.rcv.nxt;
+        }
+        // Nothing follows a FIN, whatever its sender says.
+        let edge = self
+            .rcv
+            .fin
+            .map_or(self.rcv.adv, |fin| fin.earlier(self.rcv.adv));
+        let room = if seq.before(edge) {
+            edge.distance_from(seq) as usize
+        } else {
+            0
+        };
+        octets = octets.get(..room).unwrap_or(octets);
+        (
+            seq,
+            Text {
+                octets,
+                owner: segment.text.owner,
+            },
+        )
+    }
+
+    /// Eighth: FIN. It counts when everything before it was received, and not at all when text after it is here.
+    pub(in crate::connection) fn process_fin(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) {
+        let len = u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX);
+        let at = segment.header.seq + len;
+        let new = segment.header.flags.fin()
+            && self.rcv.fin.is_none()
+            && self.state.is_synchronized()
+            && (at.between(self.rcv.nxt, self.rcv.adv) || at == self.rcv.nxt)
+            && self
+                .rcv
+                .reassembly
+                .highest()
+                .is_none_or(|held| held.at_or_before(at));
+        if new {
+            self.rcv.fin = Some(at);
+        }
+        let Some(fin) = self.rcv.fin else { return };
+        if segment.header.flags.fin() && fin != self.rcv.nxt {
+            // Seen already, or text before it is missing.
+            let reason = if fin.after(self.rcv.nxt) {
+                Reason::Gap
+            } else {
+                Reason::Duplicate
+            };
+            self.rcv.ack.owe(reason);
+        }
+        if fin != self.rcv.nxt || !self.state.receives_text() {
+            return;
+        }
+        self.rcv.nxt += 1;
+        self.rcv.adv = self.rcv.adv.later(self.rcv.nxt);
+        self.rcv.reassembly.clear();
+        self.rcv.ack.owe(Reason::AckOfFin);
+        self.wake |= Wake::READABLE;
+        self.on(cx, Event::Fin);
+    }
+}
