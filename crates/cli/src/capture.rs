@@ -65,7 +65,7 @@ impl Capture {
     pub(crate) fn wrap(&self, device: Box<dyn Device>) -> Box<dyn Device> {
         let capture = self.clone();
         Box::new(Record::new(device, move |frame: &Recorded<'_>| {
-            capture.lock().frame(frame)
+            capture.lock().frame(frame);
         }))
     }
 

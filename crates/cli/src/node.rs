@@ -1,9 +1,9 @@
 //! Our end of a link: the stack, driven by tokio, watched and recorded where asked for.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use woshou::Net;
+use woshou::{Net, TcpListener};
 
 use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
 use woshou_tcp::config::KeepAlive;
@@ -70,6 +70,17 @@ impl Node {
     /// Our addresses, IPv4 first.
     pub(crate) fn addresses(&self) -> &[IpAddr] {
         &self.ours
+    }
+
+    /// Listens at `port` on all our addresses: one listener for both families where there are both.
+    pub(crate) async fn listen(&self, port: u16) -> Result<TcpListener, Failure> {
+        let any: IpAddr = if self.ours.iter().any(IpAddr::is_ipv6) {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
+        };
+        let bound = self.net.bind(SocketAddr::new(any, port)).await;
+        bound.map_err(Failure::net(format!("port {port}")))
     }
 
     /// What a command of --with finds in its environment.

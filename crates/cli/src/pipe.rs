@@ -1,6 +1,5 @@
 //! `woshou listen` and `woshou connect`: standard input and output over one connection, half-close included.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,16 +17,7 @@ const CHUNK: usize = 64 * 1024;
 
 pub(crate) async fn listen(args: &Listen) -> Result<ExitCode, Failure> {
     let node = Node::start(&args.node)?;
-    let any: IpAddr = if node.addresses().iter().any(IpAddr::is_ipv6) {
-        Ipv6Addr::UNSPECIFIED.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    };
-    let listener = node
-        .net
-        .bind(SocketAddr::new(any, args.port))
-        .await
-        .map_err(Failure::net(format!("port {}", args.port)))?;
+    let listener = node.listen(args.port).await?;
     let mut with = start_with(&node, args.node.with.as_deref())?;
     let result = tokio::select! {
         result = async {

@@ -1,6 +1,6 @@
 //! `woshou serve`: an HTTP file server (axum) on woshou's TCP.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -24,17 +24,7 @@ pub(crate) async fn run(args: &Serve) -> Result<ExitCode, Failure> {
         )));
     }
     let node = Node::start(&args.node)?;
-    // One listener for both families where there are both.
-    let any: IpAddr = if node.addresses().iter().any(IpAddr::is_ipv6) {
-        Ipv6Addr::UNSPECIFIED.into()
-    } else {
-        Ipv4Addr::UNSPECIFIED.into()
-    };
-    let listener = node
-        .net
-        .bind(SocketAddr::new(any, args.port))
-        .await
-        .map_err(Failure::net(format!("port {}", args.port)))?;
+    let listener = node.listen(args.port).await?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let app = Router::new().fallback_service(ServeDir::new(&args.dir));
     let server = axum::serve(listener, app).with_graceful_shutdown(async {

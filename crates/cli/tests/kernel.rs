@@ -264,6 +264,15 @@ fn failures_are_told_apart() {
         1,
         "No space",
     );
+}
+
+#[test]
+fn a_peer_that_resets_breaks_off_or_vanishes() {
+    if !ready(&["python3"]) {
+        return;
+    }
+    let folder = Folder::new("broken", 10);
+    let f = &folder;
     let reset = script(
         f,
         "reset.py",
