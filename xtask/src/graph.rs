@@ -13,7 +13,7 @@ use crate::Report;
 use crate::source::rust_files;
 
 /// Each package of ours, and which of ours it may use.
-const MAY_USE: [(&str, &[&str]); 11] = [
+const MAY_USE: [(&str, &[&str]); 12] = [
     ("woshou-wire", &[]),
     ("woshou-tcp", &["woshou-wire"]),
     ("woshou-stack", &["woshou-tcp", "woshou-wire"]),
@@ -22,8 +22,13 @@ const MAY_USE: [(&str, &[&str]); 11] = [
     ("woshou-sim", &["woshou-stack", "woshou-tcp", "woshou-wire"]),
     ("woshou-trace", &["woshou-tcp", "woshou-wire"]),
     (
+        "woshou-posix",
+        &["woshou-stack", "woshou-tcp", "woshou-wire"],
+    ),
+    (
         "woshou-drill",
         &[
+            "woshou-posix",
             "woshou-stack",
             "woshou-sim",
             "woshou-tcp",

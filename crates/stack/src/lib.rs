@@ -34,5 +34,5 @@ pub use config::{Cidr, Config, LinkConfig, LinkId, Medium};
 pub use error::{ConnectError, ListenError};
 pub use listeners::ListenerId;
 pub use packet::{Counters, Event, Packet, PartialChecksum, Transmit};
-pub use stack::Stack;
+pub use stack::{ListenOptions, Stack};
 pub use table::ConnId;

@@ -23,6 +23,10 @@ pub(crate) struct Entry {
     generation: u32,
     pub(crate) listener: Listener,
     pub(crate) address: SocketAddr,
+    /// At `[::]`: IPv4 is not served.
+    v6_only: bool,
+    /// Instead of the stack's.
+    pub(crate) ttl: Option<u8>,
     /// Connections that wait for `accept`.
     pub(crate) queue: VecDeque<ConnId>,
     /// Who opened and has not finished; some of them may be over, see [`Self::half_open`].
@@ -61,6 +65,8 @@ pub(crate) struct Listeners {
     /// Nothing iterates over it.
     by_address: HashMap<(IpAddr, u16), ListenerId, KeyedHash>,
     next_generation: u32,
+    /// Whether the one to be inserted next leaves IPv4 alone.
+    pub(crate) next_is_v6_only: bool,
     ready: VecDeque<ListenerId>,
     news: VecDeque<ListenerId>,
     pub(crate) deadlines: Deadlines,
@@ -72,6 +78,7 @@ impl Listeners {
             entries: Slab::new(),
             by_address: HashMap::with_hasher(hash),
             next_generation: 0,
+            next_is_v6_only: false,
             ready: VecDeque::new(),
             news: VecDeque::new(),
             deadlines: Deadlines::default(),
@@ -83,7 +90,12 @@ impl Listeners {
     pub(crate) fn is_taken(&self, address: SocketAddr) -> bool {
         let taken = |ip: IpAddr| self.by_address.contains_key(&(ip, address.port()));
         if address.ip().is_unspecified() {
-            taken(Ipv4Addr::UNSPECIFIED.into()) || taken(Ipv6Addr::UNSPECIFIED.into())
+            // One that serves its own family alone does not collide with the other's wildcard.
+            let other = match address.ip() {
+                IpAddr::V4(_) => self.wildcard_v6_serving_v4(address.port()).is_some(),
+                IpAddr::V6(_) => !self.next_is_v6_only && taken(Ipv4Addr::UNSPECIFIED.into()),
+            };
+            taken(address.ip()) || other
         } else {
             taken(address.ip())
         }
@@ -106,11 +118,17 @@ impl Listeners {
         } else {
             None
         };
-        [
-            at(local.ip()),
-            wildcard_v4,
-            at(Ipv6Addr::UNSPECIFIED.into()),
-        ]
+        let wildcard_v6 = if local.is_ipv4() {
+            self.wildcard_v6_serving_v4(local.port())
+        } else {
+            at(Ipv6Addr::UNSPECIFIED.into())
+        };
+        [at(local.ip()), wildcard_v4, wildcard_v6]
+    }
+
+    fn wildcard_v6_serving_v4(&self, port: u16) -> Option<ListenerId> {
+        let id = *self.by_address.get(&(Ipv6Addr::UNSPECIFIED.into(), port))?;
+        self.get(id).filter(|entry| !entry.v6_only).map(|_| id)
     }
 
     pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
@@ -120,6 +138,8 @@ impl Listeners {
             generation,
             listener,
             address,
+            v6_only: self.next_is_v6_only,
+            ttl: None,
             queue: VecDeque::new(),
             began: Vec::new(),
             ready: false,

@@ -3,10 +3,13 @@
 
 mod icmp;
 mod input;
+mod options;
 mod output;
 mod resolve;
 mod tcp;
 mod user;
+
+pub use options::ListenOptions;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

@@ -116,8 +116,8 @@ impl Stack {
     }
 
     fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
-        let ttl = self.config.ttl;
         let entry = self.listeners.get_mut(id)?;
+        let ttl = entry.ttl.unwrap_or(self.config.ttl);
         let mut cx = context(now, &mut self.observer);
         let Some((endpoints, transmit)) = entry.listener.poll_transmit(&mut cx) else {
             self.listeners.done(id);

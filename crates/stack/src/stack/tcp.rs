@@ -203,9 +203,9 @@ impl Stack {
             return;
         };
         let body = Body::Connection(connection);
-        let id = self
-            .table
-            .insert(body, path, self.config.ttl, Holder::Queue(listener));
+        let ttl = self.listeners.get(listener).and_then(|entry| entry.ttl);
+        let ttl = ttl.unwrap_or(self.config.ttl);
+        let id = self.table.insert(body, path, ttl, Holder::Queue(listener));
         self.demux
             .insert(&incoming.endpoints, Owner::Connection(id.index));
         self.settle_and_queue(now, id);

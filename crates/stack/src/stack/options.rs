@@ -1,0 +1,206 @@
+//! What a socket layer sets and asks: a configuration for one connection or listener, ports, our addresses.
+
+use alloc::sync::Arc;
+use core::net::{IpAddr, SocketAddr};
+
+use woshou_tcp::{Config, Instant, State};
+
+use super::{Stack, context};
+use crate::demux::Owner;
+use crate::error::{ConnectError, ListenError};
+use crate::listeners::ListenerId;
+use crate::table::{Body, ConnId, Place};
+
+/// How a listener differs from those that [`Stack::listen`] makes.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// Connections that may wait for `accept`; zero counts as one.
+    pub backlog: usize,
+    /// The behaviour of its connections.
+    pub config: Arc<Config>,
+    /// At `[::]`, IPv4 is not served: another listener may have the port there.
+    pub v6_only: bool,
+    /// TTL or hop limit of what it and its connections send; `None`: the stack's.
+    pub ttl: Option<u8>,
+}
+
+impl Stack {
+    /// The behaviour of connections and listeners made from now on.
+    #[must_use]
+    pub const fn tcp_config(&self) -> &Arc<Config> {
+        &self.tcp
+    }
+
+    /// As [`Self::connect`], for a connection that behaves by `config`.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub fn connect_with(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        from: Option<SocketAddr>,
+        config: Arc<Config>,
+    ) -> Result<ConnId, ConnectError> {
+        let usual = core::mem::replace(&mut self.tcp, config);
+        let result = self.connect(now, to, from);
+        self.tcp = usual;
+        result
+    }
+
+    /// As [`Self::listen`], with `options`.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub fn listen_with(
+        &mut self,
+        at: SocketAddr,
+        options: ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let v6_only = options.v6_only && at.ip() == IpAddr::from([0; 16]);
+        self.listeners.next_is_v6_only = v6_only;
+        let usual = core::mem::replace(&mut self.tcp, options.config);
+        let result = self.listen(at, options.backlog);
+        self.tcp = usual;
+        self.listeners.next_is_v6_only = false;
+        if let Ok(id) = result {
+            self.set_listener_ttl(id, options.ttl);
+        }
+        result
+    }
+
+    /// The connection behaves by `config` from now on, as far as its handshake has not settled it (see
+    /// [`woshou_tcp::Connection::set_config`]).
+    pub fn set_config(&mut self, now: Instant, id: ConnId, config: Arc<Config>) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        match &mut slot.body {
+            Body::Opening(opening) => opening.set_config(config),
+            Body::Connection(connection) => connection.set_config(now, config),
+        }
+        self.settle_and_queue(now, id);
+    }
+
+    /// Corks the connection or takes the cork out (see [`woshou_tcp::Connection::set_cork`]); nothing while opening.
+    pub fn set_cork(&mut self, now: Instant, id: ConnId, corked: bool) {
+        if let Some(Body::Connection(connection)) =
+            self.table.of_user_mut(id).map(|slot| &mut slot.body)
+        {
+            connection.set_cork(now, corked);
+            self.settle_and_queue(now, id);
+        }
+    }
+
+    /// An acknowledgement that waits for company goes now.
+    pub fn acknowledge_now(&mut self, now: Instant, id: ConnId) {
+        if let Some(Body::Connection(connection)) =
+            self.table.of_user_mut(id).map(|slot| &mut slot.body)
+        {
+            connection.acknowledge_now();
+            self.settle_and_queue(now, id);
+        }
+    }
+
+    /// Segments to the peer carry at most `mss` octets (without options), whatever it offered and the path carries.
+    pub fn limit_send_mss(&mut self, now: Instant, id: ConnId, mss: u16) {
+        let Some(slot) = self.table.of_user_mut(id) else {
+            return;
+        };
+        let mss = mss.min(slot.path.mss());
+        if let Body::Connection(connection) = &mut slot.body {
+            connection.set_send_mss(&mut context(now, &mut self.observer), mss);
+        }
+        self.settle_and_queue(now, id);
+    }
+
+    /// Connections that a listener opens from now on behave by `config`.
+    pub fn set_listener_config(&mut self, id: ListenerId, config: Arc<Config>) {
+        if let Some(entry) = self.listeners.get_mut(id) {
+            entry.listener.set_config(config);
+        }
+    }
+
+    /// So many connections may wait for `accept` from now on; zero counts as one.
+    pub fn set_backlog(&mut self, id: ListenerId, backlog: usize) {
+        if let Some(entry) = self.listeners.get_mut(id) {
+            entry.listener.set_backlog(backlog);
+        }
+    }
+
+    /// TTL or hop limit of what a listener and its connections send from now on, 0 counting as 1; `None`: the stack's.
+    pub fn set_listener_ttl(&mut self, id: ListenerId, ttl: Option<u8>) {
+        if let Some(entry) = self.listeners.get_mut(id) {
+            entry.ttl = ttl.map(|ttl| ttl.max(1));
+        }
+    }
+
+    /// Connections that wait for [`Self::accept`] there, and how many may; `None` for ids that name nothing.
+    #[must_use]
+    pub fn waiting(&self, id: ListenerId) -> Option<(usize, usize)> {
+        let entry = self.listeners.get(id)?;
+        let (_, most) = entry.listener.waiting();
+        Some((entry.queue.len(), most))
+    }
+
+    /// Whether `address` is one of ours; an IPv4-mapped one counts as the IPv4 address.
+    #[must_use]
+    pub fn is_ours(&self, address: IpAddr) -> bool {
+        self.routes.owner_of(address.to_canonical()).is_some()
+    }
+
+    /// An ephemeral port (RFC 6056) at `address` that no listener and no connection of ours has and that `is_free` too;
+    /// `None`: there is none.
+    pub fn choose_port(&mut self, address: IpAddr, is_free: impl Fn(u16) -> bool) -> Option<u16> {
+        let used: alloc::collections::BTreeSet<u16> = self
+            .connections()
+            .iter()
+            .map(|(who, _)| who.local.port())
+            .collect();
+        let Self {
+            ports, listeners, ..
+        } = self;
+        let ip = address.to_canonical();
+        ports.choose(ip, None, |port| {
+            !used.contains(&port) && !listeners.is_taken(SocketAddr::new(ip, port)) && is_free(port)
+        })
+    }
+
+    /// Whether the connection, which the user may have let go of, still has text or FIN that the peer has not
+    /// acknowledged.
+    #[must_use]
+    pub fn is_flushing(&self, id: ConnId) -> bool {
+        use State::{Closing, FinWait1, LastAck};
+        self.table.get(id).is_some_and(|slot| {
+            slot.place == Place::Here && matches!(slot.body.state(), FinWait1 | Closing | LastAck)
+        })
+    }
+
+    /// Ends the connection with this four-tuple, whoever holds it, as an abort of its user would (a RST where the state
+    /// calls for one); a TIME-WAIT entry is forgotten. Returns whether there was one.
+    pub fn drop_connection(&mut self, now: Instant, who: &woshou_tcp::Endpoints) -> bool {
+        match self.demux.owner(who) {
+            Some(Owner::TimeWait(index)) => {
+                self.forget_time_wait(now, index);
+                true
+            }
+            Some(Owner::Connection(index)) => {
+                let Some(id) = self.table.id(index) else {
+                    return false;
+                };
+                if let Some(slot) = self.table.get_mut(id) {
+                    slot.body.abort(&mut context(now, &mut self.observer));
+                }
+                self.settle_and_queue(now, id);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The largest IP packet on the way to the peer, octets, as far as it is known; `None` for ids that name nothing.
+    #[must_use]
+    pub fn path_mtu(&self, id: ConnId) -> Option<u32> {
+        self.table.of_user(id).map(|slot| slot.path.mtu)
+    }
+}
