@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::RangeInclusive;
 
+use woshou_wire::tcp_option::Layout;
+
 /// A link of this stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LinkId(pub u32);
@@ -94,6 +96,9 @@ pub struct Config {
     /// Stateless replies (RST, ICMP errors) a second at most; echo replies are counted apart, with the same
     /// limit. Default 1,000.
     pub replies_per_second: u32,
+    /// In which order TCP options are written: a peer reads any, a byte-for-byte comparison tells them apart.
+    /// Default Linux's.
+    pub option_layout: Layout,
 }
 
 impl Default for Config {
@@ -104,6 +109,7 @@ impl Default for Config {
             ephemeral_ports: 49152..=65535,
             time_wait_entries: 100_000,
             replies_per_second: 1_000,
+            option_layout: Layout::default(),
         }
     }
 }

@@ -80,6 +80,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) ttl: u8,
     /// The device completes the checksum.
     pub(crate) partial: bool,
+    pub(crate) layout: Layout,
 }
 
 impl<'a> Outgoing<'a> {
@@ -92,6 +93,7 @@ impl<'a> Outgoing<'a> {
             ecn: transmit.ecn,
             ttl,
             partial: false,
+            layout: Layout::default(),
         }
     }
 
@@ -111,7 +113,7 @@ impl<'a> Outgoing<'a> {
         let header_len = tcp
             .write(
                 &self.header.options,
-                Layout::default(),
+                self.layout,
                 into.get_mut(start..)?,
             )
             .ok()?;

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 
 use woshou_tcp::connection::Plan;
 use woshou_tcp::{Endpoints, Flags, Instant, SeqNum};
+use woshou_wire::tcp_option::Layout;
 
 use super::input::How;
 use super::resolve::Hop;
@@ -124,7 +125,11 @@ impl Stack {
             return None;
         };
         let path = self.path_to(&endpoints);
-        let packet = Outgoing::new(endpoints, &transmit, ttl).packet();
+        let outgoing = Outgoing {
+            layout: self.config.option_layout,
+            ..Outgoing::new(endpoints, &transmit, ttl)
+        };
+        let packet = outgoing.packet();
         let Some((path, packet)) = path.zip(packet) else {
             self.counters.dropped_out += 1;
             return None;
@@ -241,6 +246,7 @@ impl Stack {
         let partial = link.checksum_offload || transmit.segment_size.is_some();
         let outgoing = Outgoing {
             partial,
+            layout: self.config.option_layout,
             ..Outgoing::new(endpoints, &transmit, *ttl)
         };
         let (tcp, end) = outgoing.write(&mut self.scratch)?;
@@ -274,7 +280,7 @@ impl Stack {
         } = slot;
         let transmit = body.build(&mut context(now, &mut self.observer), plan);
         note_sent(sent_up_to, &transmit);
-        let packets: Vec<_> = cut(endpoints, &transmit, *ttl).collect();
+        let packets: Vec<_> = cut(endpoints, &transmit, *ttl, self.config.option_layout).collect();
         for packet in packets {
             if path.local {
                 self.looped.push_back((path.link, packet));
@@ -301,6 +307,7 @@ fn cut<'a>(
     endpoints: Endpoints,
     transmit: &'a woshou_tcp::Transmit<'a>,
     ttl: u8,
+    layout: Layout,
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let len = transmit.text_len();
     let step = transmit.segment_size.map_or(len, usize::from).max(1);
@@ -315,6 +322,7 @@ fn cut<'a>(
         ];
         let mut outgoing = Outgoing {
             text,
+            layout,
             ..Outgoing::new(endpoints, transmit, ttl)
         };
         outgoing.header.seq += u32::try_from(start).ok()?;
@@ -362,7 +370,7 @@ mod tests {
                 ecn: Ecn::NotEct,
                 reason: Reason::Data,
             };
-            let packets: Vec<_> = cut(endpoints, &transmit, 64).collect();
+            let packets: Vec<_> = cut(endpoints, &transmit, 64, Layout::FreeBsd).collect();
             let text_at = HEADROOM + 40;
             let lens: Vec<_> = packets
                 .iter()

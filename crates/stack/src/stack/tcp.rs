@@ -240,6 +240,7 @@ impl Stack {
             ecn: Ecn::NotEct,
             ttl,
             partial: false,
+            layout: self.config.option_layout,
         };
         let path = self.way_back(endpoints.remote.ip(), incoming.link);
         match path.zip(outgoing.packet()) {
