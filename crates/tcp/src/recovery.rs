@@ -201,3 +201,167 @@ impl Recovery {
 fn flight_size(send: &Send, congestion: &dyn CongestionControl) -> u64 {
     send.in_flight.octets().min(congestion.window())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::congestion::{CongestionFactory, NewReno};
+    use alloc::boxed::Box;
+
+    const MSS: u32 = 1000;
+    const NOW: Instant = Instant::from_millis(1);
+
+    /// A sender without SACK, ten segments in flight, a congestion window of ten.
+    struct Sender {
+        send: Send,
+        recovery: Recovery,
+        congestion: Box<dyn CongestionControl>,
+    }
+
+    impl Sender {
+        fn new() -> Self {
+            let mut send = Send::new(SeqNum(0xffff_f000), 0, MSS, Instant::ZERO);
+            send.on_ack_of_syn();
+            let mut sender = Self {
+                send,
+                recovery: Recovery::new(),
+                congestion: NewReno::factory().make(MSS, 10_000),
+            };
+            sender.fly(10);
+            sender
+        }
+
+        fn fly(&mut self, segments: u32) {
+            for _ in 0..segments {
+                let end = self.send.nxt + MSS;
+                self.send.in_flight.push(self.send.nxt, end, NOW, MSS);
+                self.send.nxt = end;
+            }
+        }
+
+        /// An acknowledgement of so many more octets; of none: a duplicate.
+        fn ack(&mut self, octets: u32) {
+            self.send.una += octets;
+            let evidence = Evidence {
+                acked: self.send.in_flight.acknowledge(self.send.una).octets,
+                sacked: 0,
+                duplicate: octets == 0,
+                sack: false,
+                threshold: 3,
+            };
+            self.recovery
+                .on_ack(NOW, &evidence, &mut self.send, &mut *self.congestion);
+        }
+
+        fn duplicates(&mut self, count: u32) {
+            for _ in 0..count {
+                self.ack(0);
+            }
+        }
+
+        fn time_out(&mut self) {
+            self.recovery
+                .on_timeout(NOW, &mut self.send, &mut *self.congestion);
+        }
+
+        /// Sends again what is lost first.
+        fn repair(&mut self) {
+            let (start, _) = self.send.in_flight.next_lost().unwrap();
+            self.send
+                .in_flight
+                .mark_sent_again(start, start + MSS, NOW, MSS);
+        }
+
+        fn in_recovery(&self) -> bool {
+            self.recovery.in_recovery()
+        }
+    }
+
+    #[test]
+    fn duplicates_inflate_and_a_partial_acknowledgement_deflates() {
+        let mut sender = Sender::new();
+        sender.duplicates(2);
+        assert!(!sender.in_recovery());
+        assert_eq!(
+            sender.recovery.pipe(&sender.send),
+            8_000,
+            "two may be sent: RFC 3042"
+        );
+        sender.duplicates(1);
+        assert!(sender.in_recovery());
+        assert_eq!(sender.congestion.window(), 5_000);
+        sender.repair();
+        sender.duplicates(4);
+        assert_eq!(
+            sender.recovery.pipe(&sender.send),
+            3_000,
+            "seven of ten have left"
+        );
+        sender.ack(3_000);
+        // Seven left; two of them are acknowledged now. The next hole is known, and not in the network.
+        assert_eq!(sender.recovery.departed, 5_000);
+        assert_eq!(
+            sender.send.in_flight.next_lost(),
+            Some((sender.send.una, MSS))
+        );
+        assert_eq!(sender.recovery.owed, Some(Reason::LossRecovery));
+        sender.ack(7_000);
+        assert_eq!(sender.recovery.phase, Phase::Open);
+        assert_eq!(sender.recovery.pipe(&sender.send), 0);
+        assert_eq!(sender.congestion.window(), 5_000);
+    }
+
+    #[test]
+    fn duplicates_of_the_last_of_a_repair_mean_nothing() {
+        let mut sender = Sender::new();
+        sender.time_out();
+        sender.ack(10_000);
+        assert_eq!(sender.recovery.phase, Phase::Open);
+        sender.fly(8);
+        sender.duplicates(5);
+        assert!(
+            !sender.in_recovery(),
+            "they may be of what was sent in vain"
+        );
+        sender.ack(1_000);
+        sender.duplicates(3);
+        assert!(sender.in_recovery(), "these are not");
+    }
+
+    #[test]
+    fn limited_transmit_is_no_flight() {
+        let mut sender = Sender::new();
+        sender.duplicates(2);
+        sender.fly(2);
+        sender.duplicates(1);
+        assert_eq!(sender.congestion.threshold(), 5_000);
+    }
+
+    #[test]
+    fn the_threshold_falls_once_for_a_segment_however_often_it_is_lost() {
+        let mut sender = Sender::new();
+        sender.time_out();
+        assert_eq!(
+            (sender.congestion.threshold(), sender.congestion.window()),
+            (5_000, 1_000)
+        );
+        sender.repair();
+        sender.time_out();
+        assert_eq!(
+            (sender.congestion.threshold(), sender.congestion.window()),
+            (5_000, 1_000)
+        );
+        sender.ack(1_000);
+        sender.time_out();
+        assert_eq!(sender.congestion.threshold(), 2_000, "another segment");
+    }
+
+    #[test]
+    fn nothing_stays_owed_when_all_is_acknowledged() {
+        let mut sender = Sender::new();
+        sender.recovery.resend_all(&mut sender.send);
+        assert_eq!(sender.recovery.owed, Some(Reason::LossRecovery));
+        sender.ack(10_000);
+        assert_eq!(sender.recovery.owed, None);
+    }
+}

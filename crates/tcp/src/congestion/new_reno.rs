@@ -113,3 +113,61 @@ impl CongestionControl for NewReno {
         "newreno"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What an acknowledgement of `acked` octets adds to the window.
+    fn grows(control: &mut dyn CongestionControl, acked: u64, window_limited: bool) -> u64 {
+        let before = control.window();
+        control.on_ack(&AckSample {
+            now: Instant::ZERO,
+            acked,
+            sacked: 0,
+            prior_in_flight: before,
+            window_limited,
+            rtt: None,
+            srtt: None,
+            in_recovery: false,
+        });
+        control.window() - before
+    }
+
+    #[test]
+    //= rfc9293 MUST-19 test
+    fn slow_start_avoidance_and_care() {
+        let mut control = Factory.make(1000, 10_000);
+        assert_eq!(
+            grows(&mut *control, 1000, false),
+            0,
+            "the user held it back, not the window"
+        );
+        assert_eq!(grows(&mut *control, 1000, true), 1000);
+        assert_eq!(grows(&mut *control, 9000, true), 2000, "L = 2");
+        control.on_trouble(Instant::ZERO, Trouble::Loss, 13_000);
+        assert_eq!((control.window(), control.threshold()), (6500, 6500));
+        assert_eq!(grows(&mut *control, 6000, true), 0, "less than a window");
+        assert_eq!(
+            grows(&mut *control, 500, true),
+            1000,
+            "one segment a window"
+        );
+        control.on_trouble(Instant::ZERO, Trouble::Timeout, 7500);
+        assert_eq!((control.window(), control.threshold()), (1000, 3750));
+        assert_eq!(
+            grows(&mut *control, 3000, true),
+            1000,
+            "L = 1 after a timeout"
+        );
+        assert_eq!(grows(&mut *control, 1000, true), 1000);
+        assert_eq!(grows(&mut *control, 1000, true), 1000);
+        assert_eq!(
+            grows(&mut *control, 1000, true),
+            0,
+            "beyond the threshold: avoidance"
+        );
+        control.on_trouble(Instant::ZERO, Trouble::Idle, 0);
+        assert_eq!(control.window(), 4000, "below the initial window it stays");
+    }
+}

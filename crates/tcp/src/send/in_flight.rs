@@ -481,6 +481,28 @@ mod tests {
     }
 
     #[test]
+    fn karn_nor_of_what_waited_for_it() {
+        let mut f = flight(3);
+        f.mark_first_lost(MSS);
+        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9), MSS);
+        assert_eq!(f.acknowledge(BASE + 200).newest_sent_once, None);
+        let newest = f.acknowledge(BASE + 300).newest_sent_once;
+        assert_eq!(newest, Some(Instant::from_millis(2)));
+    }
+
+    #[test]
+    fn a_report_that_grows_is_one_record() {
+        let mut f = flight(200);
+        for i in 2..200 {
+            assert_eq!(f.mark_sacked(BASE + MSS, BASE + i * MSS, MSS), 100);
+            assert_eq!(f.records.len(), 202 - i as usize);
+            sums_hold(&f);
+        }
+        assert_eq!(f.mark_sacked(BASE + MSS, BASE + 199 * MSS, MSS), 0, "known");
+        assert_eq!(f.mark_lost_below_sacks(3, MSS), 100);
+    }
+
+    #[test]
     fn three_segments_above_mean_lost() {
         let mut f = flight(6);
         assert_eq!(f.mark_sacked(BASE + 100, BASE + 300, MSS), 200);

@@ -225,6 +225,81 @@ fn duplicates_of_a_finished_repair_start_no_other() {
 }
 
 #[test]
+fn with_sack_a_repeated_acknowledgement_shows_no_loss() {
+    let mut bench = Bench::new();
+    assert!(bench.connection.agreed.sack);
+    let mut cx = Context::unwatched(bench.now);
+    bench.connection.snd.wnd = 1 << 20;
+    bench.connection.write(&mut cx, &octets(14_600)).unwrap();
+    bench.segment(Flags::ACK, 1, 1, b"").unwrap();
+    bench.out();
+    for _ in 0..9 {
+        bench.segment(Flags::ACK, 1, 1, b"").unwrap();
+    }
+    assert_eq!(bench.connection.recovery.phase, Phase::Open);
+    assert_eq!(bench.connection.recovery.duplicates, 0);
+}
+
+#[test]
+fn what_a_window_shut_on_goes_again_as_soon_as_it_opens() {
+    let mut bench = Bench::new();
+    bench.connection.snd.scale = 0;
+    let window = |bench: &mut Bench, window| {
+        let header = Header {
+            seq: ISS[0] + 1,
+            ack: ISS[1] + 1,
+            flags: Flags::ACK,
+            window,
+            ..Header::default()
+        };
+        let segment = Segment {
+            header,
+            ..Segment::default()
+        };
+        let mut cx = Context::unwatched(bench.now);
+        bench.connection.handle_segment(&mut cx, &segment).unwrap();
+    };
+    window(&mut bench, 5000);
+    let mut cx = Context::unwatched(bench.now);
+    bench.connection.write(&mut cx, &octets(4380)).unwrap();
+    assert_eq!(bench.out().len(), 3);
+    window(&mut bench, 0);
+    assert_eq!(bench.out(), []);
+    window(&mut bench, 5000);
+    let again: Vec<_> = bench
+        .out()
+        .iter()
+        .map(|out| (out.1, out.3, out.4))
+        .collect();
+    let lost = Reason::LossRecovery;
+    assert_eq!(
+        again,
+        [(1, 1460, lost), (1461, 1460, lost), (2921, 1460, lost)]
+    );
+}
+
+#[test]
+fn a_probe_that_is_needed_no_more_is_not_sent() {
+    let mut bench = Bench::new();
+    bench.connection.snd.scale = 0;
+    bench.connection.snd.max_wnd = 1000;
+    bench.connection.snd.wnd = 100;
+    let mut cx = Context::unwatched(bench.now);
+    bench.connection.write(&mut cx, &octets(5000)).unwrap();
+    assert_eq!(bench.out(), [], "100 octets are a silly window");
+    let at = bench.connection.poll_timeout().unwrap();
+    bench.connection.handle_timeout(&mut Context::unwatched(at));
+    assert!(bench.connection.owed.probe);
+    // The window opens (to 1000) before it leaves.
+    bench.segment(Flags::ACK, 1, 1, b"").unwrap();
+    assert!(!bench.connection.owed.probe);
+    assert_eq!(
+        bench.out().first().map(|out| (out.3, out.4)),
+        Some((1000, Reason::Data))
+    );
+}
+
+#[test]
 fn what_is_lost_twice_is_sent_thrice() {
     for sack in [false, true] {
         let mut pair = Pair::open(Config {
