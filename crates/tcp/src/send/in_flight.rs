@@ -132,7 +132,6 @@ impl InFlight {
     pub(crate) fn acknowledge(&mut self, una: SeqNum) -> Acked {
         let mut acked = Acked::default();
         let mut repeated = false;
-        let mut repaired = false;
         while let Some(sent) = self.records.front_mut() {
             if una.at_or_before(sent.start) {
                 break;
@@ -159,15 +158,10 @@ impl InFlight {
             if sent.fate != Fate::Sacked {
                 acked.newest_sent_once = acked.newest_sent_once.max(Some(sent.at));
             }
-            repaired |= sent.retransmitted;
             self.records.pop_front();
         }
-        if repaired {
-            // Karn; and what arrived behind the hole waited for the repair, so it measures that wait.
-            acked.newest_sent_once = None;
-        }
         if repeated {
-            // What was sent once may have waited for what was sent again: no sample (Karn).
+            // Karn; and what arrived behind a hole waited for its repair, so it would measure that wait.
             acked.newest_sent_once = None;
         }
         if self.records.is_empty() {
