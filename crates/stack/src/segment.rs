@@ -111,11 +111,7 @@ impl<'a> Outgoing<'a> {
         let start = HEADROOM + ip.len();
         let tcp = self.tcp_header();
         let header_len = tcp
-            .write(
-                &self.header.options,
-                self.layout,
-                into.get_mut(start..)?,
-            )
+            .write(&self.header.options, self.layout, into.get_mut(start..)?)
             .ok()?;
         let payload_len = header_len + self.text[0].len() + self.text[1].len();
         ip.write(payload_len, into.get_mut(HEADROOM..)?).ok()?;
