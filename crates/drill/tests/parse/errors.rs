@@ -157,6 +157,12 @@ fn something_else_was_expected() {
                 "found `X`, expected flags: letters of `.FSRPUEWA`, a digit 0 to 7 for ACE, or `-` for none",
             ),
             (
+                "0 > 1 > 2 icmp unreachable",
+                1,
+                11,
+                "found `i`, expected flags: letters of `.FSRPUEWA`, a digit 0 to 7 for ACE, or `-` for none",
+            ),
+            (
                 "0 > SXF 1:1(0)",
                 1,
                 6,
@@ -485,6 +491,13 @@ fn parts_that_contradict_each_other() {
         Cause::Inconsistent,
         &[
             ("0 > . 1:10(5)", 1, 7, "found `1:10(5)`, expected 1:6(5)"),
+            ("0 > . 1:1(5)", 1, 7, "found `1:1(5)`, expected 1:6(5)"),
+            (
+                "0 > . 1:1(0) <mss 1,sackOK>",
+                1,
+                15,
+                "found `mss 1,sackOK`, expected options of a multiple of 4 octets, not 6: add `nop` or `eol`",
+            ),
             (
                 "0 > . 4294967295:5(5)",
                 1,

@@ -325,3 +325,18 @@ fn numbers_with_colons_are_no_addresses() {
         .collect();
     assert_eq!(values, [text("1:2:3:4:5:6:7:8"), text("::"), text("a::b")]);
 }
+
+/// The reference of the language does not show what cannot be read.
+#[test]
+fn the_examples_of_the_reference_are_read() {
+    let page = include_str!("../../../../docs/drill.md");
+    let blocks = page.split("```").skip(1).step_by(2);
+    let events: Vec<&str> = blocks
+        .flat_map(str::lines)
+        .filter(|line| line.starts_with(['+', '0']))
+        .collect();
+    assert!(events.len() > 18, "{events:#?}");
+    for line in events {
+        assert_eq!(read(&format!("0 `true`\n{line}")).events.len(), 2, "{line}");
+    }
+}

@@ -143,6 +143,9 @@ fn numbers_of_names() {
         (V6, "parameter_problem", Some("unknown_option"), (4, 2)),
         (V6, "echo_reply", None, (129, 0)),
         (V6, "router_advertisement", None, (134, 0)),
+        (V6, "redirect", None, (137, 0)),
+        (V4, "redirect", None, (5, 0)),
+        (V4, "address_mask_reply", None, (18, 0)),
     ];
     for (version, kind, code, expected) in table {
         assert_eq!(
