@@ -1,4 +1,4 @@
-//! Two time lines and the segments between them: [`text`] for terminals, [`svg`] for pages.
+//! Two time lines and the segments between them: [`text()`] for terminals, [`svg()`] for pages.
 //!
 //! With a watched wire an arrow is a packet, and its end says how it fared; without (a live stack), an arrow is
 //! what one host sent or received. One ladder a connection (four-tuple), in order of their first sign.
@@ -18,7 +18,7 @@ pub use text::{WIDTH, text};
 pub struct Options {
     /// The language of its words.
     pub lang: Lang,
-    /// ANSI colours ([`text`] only; [`svg`] is always coloured).
+    /// ANSI colours ([`text()`] only; [`svg()`] is always coloured).
     pub colour: bool,
     /// Of each run of everyday segments (data and their acknowledgements, delivered) draw so many and only
     /// count the rest; `None`: draw all.
