@@ -198,6 +198,12 @@ impl Stack {
         }
     }
 
+    /// TTL or hop limit of connections that are not told otherwise.
+    #[must_use]
+    pub fn usual_ttl(&self) -> u8 {
+        self.config.ttl
+    }
+
     /// The largest IP packet on the way to the peer, octets, as far as it is known; `None` for ids that name nothing.
     #[must_use]
     pub fn path_mtu(&self, id: ConnId) -> Option<u32> {

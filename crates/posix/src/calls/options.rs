@@ -1,0 +1,4 @@
+//! getsockopt and setsockopt.
+
+mod get;
+mod set;
