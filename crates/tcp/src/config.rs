@@ -105,6 +105,7 @@ impl Default for Config {
             initial_rto: Duration::from_secs(1),
             max_rto: Duration::from_secs(60),
             r1: 3,
+            //= rfc9293 SHLD-11
             user_timeout: Duration::from_secs(924),
             open_timeout: Duration::from_secs(180),
             open_fails_on_path_error: false,

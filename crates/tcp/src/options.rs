@@ -98,6 +98,10 @@ impl Offer {
 
     /// The options of a SYN.
     #[must_use]
+    //= rfc9293 MUST-14
+    //= rfc9293 MUST-65
+    //= rfc9293 SHLD-5
+    //= rfc9293 MUST-67
     pub fn syn(&self, timestamp: u32) -> TcpOptions {
         TcpOptions {
             mss: Some(self.mss),
@@ -141,6 +145,7 @@ impl Offer {
         };
         Agreed {
             irs: peer.seq,
+            //= rfc9293 MUST-15
             peer_mss: options.mss.unwrap_or(default_mss),
             scaling: scales.is_some(),
             send_scale: scales.map_or(0, |(_, theirs)| theirs.min(MAX_SCALE)),
@@ -151,5 +156,70 @@ impl Offer {
                 .filter(|_| self.timestamps)
                 .map(|t| t.value),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    //= rfc9293 MUST-14 test
+    //= rfc9293 MUST-15 test
+    //= rfc9293 MUST-67 test
+    //= rfc9293 SHLD-5 test
+    fn what_both_want_is_agreed_and_nothing_else() {
+        let config = Config::default();
+        let ours = Offer::new(&config, 1460);
+        let mut endpoints = Endpoints {
+            local: "192.0.2.1:1".parse().unwrap(),
+            remote: "192.0.2.2:2".parse().unwrap(),
+        };
+        let bare = Header::default();
+        let agreed = ours.agree(&endpoints, &bare);
+        assert_eq!(
+            (agreed.peer_mss, agreed.scaling, agreed.sack),
+            (536, false, false)
+        );
+        assert_eq!(
+            (agreed.timestamps, agreed.send_scale, agreed.receive_scale),
+            (None, 0, 0)
+        );
+        let answer = ours.syn_ack(&bare.options, 7);
+        assert_eq!(answer.mss, Some(1460), "whatever the peer says");
+        assert_eq!(
+            TcpOptions {
+                mss: None,
+                ..answer
+            },
+            TcpOptions::default()
+        );
+        for (remote, mss) in [("[2001:db8::1]:2", 1220), ("[::ffff:192.0.2.2]:2", 536)] {
+            endpoints.remote = remote.parse().unwrap();
+            assert_eq!(ours.agree(&endpoints, &bare).peer_mss, mss, "{remote}");
+        }
+        let syn = Header {
+            options: TcpOptions {
+                mss: Some(1000),
+                window_scale: Some(200),
+                ..ours.syn(9)
+            },
+            ..Header::default()
+        };
+        let agreed = ours.agree(&endpoints, &syn);
+        assert_eq!(
+            (agreed.peer_mss, agreed.send_scale, agreed.receive_scale),
+            (1000, 14, 5)
+        );
+        assert_eq!((agreed.sack, agreed.timestamps), (true, Some(9)));
+        let capped = Config {
+            mss: Some(9000),
+            ..Config::default()
+        };
+        assert_eq!(
+            Offer::new(&capped, 1460).mss,
+            1460,
+            "never more than the link receives"
+        );
     }
 }

@@ -53,6 +53,7 @@ impl CongestionFactory for Factory {
 }
 
 impl CongestionControl for NewReno {
+    //= rfc9293 MUST-19
     fn on_ack(&mut self, sample: &AckSample) {
         if sample.in_recovery || !sample.window_limited {
             return;

@@ -80,6 +80,7 @@ impl Connection {
         if starts_inside || (ends_inside && start != end) || (spans && start != end) {
             return Ok(());
         }
+        //= rfc9293 X-1
         if !segment.header.flags.rst() {
             let reason = if seq.before(start) && len > 0 {
                 Reason::Duplicate
@@ -91,10 +92,10 @@ impl Connection {
         Err(Refusal::OutsideWindow)
     }
 
-    /// Owes an acknowledgement to a segment that was not taken. Text is always answered (its sender waits); empty
-    /// segments within limits, lest two stacks answer each other for ever.
+    /// Owes an acknowledgement to a segment that was not taken. Text and FIN are always answered (their sender waits);
+    /// empty segments and SYNs within limits, lest two stacks answer each other for ever.
     fn answer(&mut self, now: Instant, segment: &Segment<'_>, reason: Reason) {
-        if segment.is_empty() {
+        if segment.is_empty() || segment.header.flags.syn() {
             self.challenge(now, reason);
         } else {
             self.rcv.ack.owe(reason);
@@ -102,6 +103,7 @@ impl Connection {
     }
 
     /// Owes a challenge ACK, within the limit of RFC 5961 section 7.
+    //= rfc9293 X-7
     fn challenge(&mut self, now: Instant, reason: Reason) {
         let patience = &mut self.patience;
         if now.since(patience.second) >= Duration::from_secs(1) {
@@ -115,6 +117,8 @@ impl Connection {
     }
 
     /// Second: RST. Only at RCV.NXT it ends the connection (RFC 5961 section 3.2).
+    //= rfc9293 X-2
+    //= rfc9293 X-3
     fn check_reset(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<(), Refusal> {
         if !segment.header.flags.rst() {
             return Ok(());
@@ -133,6 +137,7 @@ impl Connection {
     }
 
     /// Fourth: SYN. It never resets a synchronized connection (RFC 5961 section 4.2).
+    //= rfc9293 X-4
     fn check_syn(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<(), Refusal> {
         if !segment.header.flags.syn() {
             return Ok(());

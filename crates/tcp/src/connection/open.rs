@@ -130,6 +130,7 @@ impl Opening {
     }
 
     /// First: an ACK must be of our SYN; another is refused by RST.
+    //= rfc9293 X-8
     fn check_ack(&mut self, segment: &Segment<'_>) -> Result<(), Refusal> {
         let header = &segment.header;
         let sent = self.sent_at.is_some();
@@ -369,6 +370,7 @@ impl Connection {
         config: Arc<Config>,
         syn_ack: SynAck,
     ) -> Box<Self> {
+        //= rfc9293 MUST-11
         let mut connection = Self::new(cx, setup, agreed, config, true);
         connection.snd.last_sent = syn_ack.sent_at;
         connection.patience.backoff = syn_ack.repeats;

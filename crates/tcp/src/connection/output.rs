@@ -67,6 +67,7 @@ impl Connection {
         }
         self.plan_ack().or_else(|| {
             let owed = self.owed.keep_alive;
+            //= rfc9293 SHLD-12
             owed.then(|| Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)) // SHLD-12: without data
         })
     }

@@ -73,6 +73,7 @@ mod tests {
     }
 
     #[test]
+    //= rfc9293 SHLD-14 test
     fn the_edge_never_moves_back() {
         let receive = receive(3000);
         let edge = receive.adv;

@@ -37,6 +37,7 @@ pub(crate) struct Allowance {
 impl Send {
     /// U of RFC 9293 3.8.6.2.1: SND.UNA + SND.WND - SND.NXT, zero when the peer shrank its window below what flies.
     //= rfc9293 MUST-34
+    //= rfc9293 SHLD-15
     pub(crate) fn usable_window(&self) -> u32 {
         let edge = self.una + self.wnd;
         if edge.before(self.nxt) {
@@ -157,6 +158,8 @@ mod tests {
     #[test]
     //= rfc9293 MUST-38 test
     //= rfc9293 SHLD-7 test
+    //= rfc9293 SHLD-28 test
+    //= rfc9293 SHLD-15 test
     fn what_goes_and_what_waits() {
         for (name, unsent, state, allow, expected) in CASES {
             let (mut send, mut allowance) = (sender(*unsent), FREE);

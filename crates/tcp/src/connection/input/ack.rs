@@ -33,10 +33,13 @@ impl Connection {
             self.process_ack_of_syn(cx, segment)?;
         }
         let ack = header.ack;
+        //= rfc9293 X-5
+        //= rfc9293 MAY-12
         if ack.after(self.snd.nxt) {
             self.challenge(cx.now, Reason::Challenge);
             return Err(Refusal::AckOfUnsent);
         }
+        //= rfc9293 X-6
         if ack.before(self.snd.una - self.snd.max_wnd) {
             self.challenge(cx.now, Reason::Challenge);
             return Err(Refusal::AckTooOld);
@@ -270,6 +273,7 @@ impl Connection {
             self.owed.probe = false;
             self.patience.backoff = 0;
             self.timers.stop(Timer::Persist);
+            //= rfc9293 SHLD-17
             // What was sent into the shut window was dropped there.
             self.recovery.resend_all(&mut self.snd);
         }

@@ -107,6 +107,7 @@ impl Connection {
             .receive_buffer
             .saturating_add(self.config.receive_buffer / 2);
         let inserted = self.rcv.reassembly.insert(self.rcv.nxt, seq, text, budget);
+        //= rfc9293 MAY-13
         self.rcv.ack.owe(Reason::Gap);
         match inserted {
             Inserted::NoMemory => Err(Refusal::NoMemory),

@@ -69,6 +69,8 @@ const SYN_SENT: &[Case] = &[
 
 #[test]
 //= rfc9293 MUST-10 test
+//= rfc9293 X-8 test
+//= rfc9293 MUST-12 test
 fn syn_sent_answers_as_section_3_10_7_3_says() {
     for &(name, flags, ack, text, becomes, reset) in SYN_SENT {
         let mut opening = opening(&bare());
@@ -384,4 +386,33 @@ fn a_wrong_acknowledgement_in_syn_received_is_reset_once_and_changes_nothing() {
     );
     pair.run_for(LONG);
     assert_eq!(pair.states(), [State::Established; 2]);
+}
+
+#[test]
+//= rfc9293 MUST-16 test
+fn segments_are_as_long_as_peer_path_and_options_allow() {
+    let cases = [
+        ("the path", Some(9000), 1460, false, 1460),
+        ("the peer", Some(1000), 1460, false, 1000),
+        ("timestamps take twelve", Some(1000), 1460, true, 988),
+        ("no offer", None, 1460, false, 536),
+        ("a silly offer", Some(0), 1460, false, 88),
+    ];
+    for (name, mss, send_mss, timestamps, expected) in cases {
+        let config = Config {
+            timestamps,
+            ..Config::default()
+        };
+        let mut header = Header::default();
+        header.options.mss = mss;
+        header.options.timestamps =
+            timestamps.then_some(woshou_wire::tcp_option::Timestamps { value: 1, echo: 0 });
+        let offer = crate::options::Offer::new(&config, 1460);
+        let agreed = offer.agree(&setup(0).endpoints, &header);
+        assert_eq!(
+            effective_mss(&config, &agreed, send_mss),
+            expected,
+            "{name}"
+        );
+    }
 }

@@ -241,6 +241,7 @@ fn with_sack_a_repeated_acknowledgement_shows_no_loss() {
 }
 
 #[test]
+//= rfc9293 SHLD-17 test
 fn what_a_window_shut_on_goes_again_as_soon_as_it_opens() {
     let mut bench = Bench::new();
     bench.connection.snd.scale = 0;

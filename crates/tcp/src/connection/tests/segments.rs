@@ -36,6 +36,15 @@ const ACCEPTABILITY: &[Case] = &[
 ];
 
 #[test]
+//= rfc9293 X-1 test
+//= rfc9293 X-2 test
+//= rfc9293 X-3 test
+//= rfc9293 X-4 test
+//= rfc9293 X-5 test
+//= rfc9293 X-6 test
+//= rfc9293 MUST-66 test
+//= rfc9293 MAY-12 test
+//= rfc9293 MAY-13 test
 fn acceptability_and_its_answers() {
     for &(name, flags, seq, ack, text, expected, answer) in ACCEPTABILITY {
         let mut bench = Bench::new();
@@ -54,6 +63,7 @@ fn acceptability_and_its_answers() {
 }
 
 #[test]
+//= rfc9293 SHLD-31 test
 fn overlaps_are_trimmed_and_the_first_wins() {
     let mut bench = Bench::new();
     bench.segment(Flags::ACK, 4, 1, b"DEF").unwrap();
@@ -88,11 +98,13 @@ fn a_fin_before_missing_text_waits_for_it() {
 }
 
 #[test]
+//= rfc9293 X-7 test
 fn challenges_are_limited() {
     let mut bench = Bench::new();
     let mut sent = 0;
-    for _ in 0..1000 {
-        let _ = bench.segment(Flags::SYN, 9, 1, b"");
+    for round in 0..1000 {
+        let seq = if round % 2 == 0 { 9 } else { -9 };
+        let _ = bench.segment(Flags::SYN, seq, 1, b"");
         sent += bench.out().len();
     }
     assert_eq!(sent, 10);
@@ -103,6 +115,7 @@ fn challenges_are_limited() {
 
 #[test]
 //= rfc9293 MUST-34 test
+//= rfc9293 SHLD-15 test
 fn a_window_that_shrinks_is_survived() {
     let mut bench = Bench::new();
     let now = bench.now;

@@ -185,6 +185,10 @@ fn silence_ends_the_connection_and_tells_why() {
 #[test]
 //= rfc9293 MUST-35 test
 //= rfc9293 MUST-37 test
+//= rfc9293 MUST-36 test
+//= rfc9293 SHLD-29 test
+//= rfc9293 SHLD-30 test
+//= rfc9293 MAY-8 test
 fn a_shut_window_is_probed_until_it_opens() {
     let config = Config {
         receive_buffer: 4000,
@@ -277,6 +281,8 @@ fn nagle_gathers_and_nodelay_does_not() {
 
 #[test]
 //= rfc9293 MUST-40 test
+//= rfc9293 SHLD-18 test
+//= rfc9293 MUST-58 test
 fn one_segment_waits_for_its_acknowledgement_two_do_not() {
     let mut pair = Pair::open(Config {
         nagle: false,
@@ -291,6 +297,7 @@ fn one_segment_waits_for_its_acknowledgement_two_do_not() {
 }
 
 #[test]
+//= rfc9293 MUST-12 test
 fn reset_is_told_from_the_end() {
     let mut pair = Pair::open(Config::default());
     pair.write(1, b"last words");
@@ -326,6 +333,7 @@ fn closing_with_text_unread_resets() {
 }
 
 #[test]
+//= rfc9293 MAY-1 test
 fn text_for_a_user_who_left_resets() {
     let mut pair = Pair::open(Config::default());
     pair.call(1, Connection::close);
@@ -350,6 +358,9 @@ fn fin_wait_2_ends_when_its_user_left() {
 #[test]
 //= rfc9293 MUST-25 test
 //= rfc9293 MUST-29 test
+//= rfc9293 MUST-26 test
+//= rfc9293 MUST-27 test
+//= rfc9293 SHLD-12 test
 fn keep_alive_finds_the_dead_and_keeps_the_living() {
     let keep_alive = KeepAlive {
         idle_after: Duration::from_secs(60),
