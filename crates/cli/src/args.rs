@@ -101,12 +101,15 @@ fn scenarios() -> String {
     format!("Scenarios:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
+const LINK: &str = "\
+private[,mtu=N][,offload=on|off][,way=any|tun|veth]: a network namespace of its own, with a kernel TCP as the \
+peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off]: a TUN device here";
+
 /// What every command with a real link takes.
 #[derive(Debug, Args)]
 pub(crate) struct Node {
-    /// private[,mtu=N][,offload=on|off][,way=any|tun|veth]: a network namespace of its own, with a kernel TCP
-    /// as the peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off]: a TUN device here
-    #[arg(long, default_value = "private", value_name = "LINK")]
+    /// The link.
+    #[arg(long, default_value = "private", value_name = "LINK", help = LINK)]
     pub(crate) link: LinkSpec,
     /// Run CMD (by sh -c) on the kernel's side of a private link, with WOSHOU_ADDR and WOSHOU_ADDR6 (ours),
     /// WOSHOU_PEER and WOSHOU_PEER6 (the kernel's) in its environment
@@ -136,7 +139,8 @@ pub(crate) struct Serve {
 
 #[derive(Debug, Args)]
 pub(crate) struct Get {
-    /// http://HOST[:PORT]/PATH; the hosts `peer` and `peer6` mean the kernel's side
+    /// What to fetch.
+    #[arg(help = "http://HOST[:PORT]/PATH; the hosts `peer` and `peer6` mean the kernel's side")]
     pub(crate) url: String,
     /// Write to FILE (only when all of it arrived) instead of standard output
     #[arg(short, long, value_name = "FILE")]

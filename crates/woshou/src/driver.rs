@@ -28,7 +28,7 @@ const BATCH_OCTETS: usize = 512 * 1024;
 /// How soon a full device without a descriptor is tried again.
 const RETRY: Duration = Duration::from_millis(1);
 
-/// Drives a net until it is over. Made by [`crate::Builder`].
+/// Drives a net until it is over. Made by [`crate::net::Builder`].
 pub(crate) struct Driver {
     core: Arc<Core>,
     /// By port; `None`: the device wakes us itself.
