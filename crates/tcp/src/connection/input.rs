@@ -67,7 +67,9 @@ impl Connection {
 
     /// First: is any of it in the window? (RFC 9293 section 3.4, Table 6.)
     ///
-    /// A segment at RCV.NXT passes a shut window too, so that its ACK and RST count; its text will be cut off.
+    /// A segment at RCV.NXT passes a shut window too, so that its ACK and RST count; its text will be cut off. And so
+    /// does what comes without text after a probe that was cut off: "special allowance should be made to accept valid
+    /// ACKs, URGs, and RSTs". Two sides that probe each other would not hear each other else.
     //= rfc9293 MUST-66
     fn check_sequence(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Refusal> {
         let seq = segment.header.seq;
@@ -77,7 +79,9 @@ impl Connection {
         let ends_inside = len > 0 && (seq + (len - 1)).between(start, end);
         // Text that spans the whole window begins before it and ends after it.
         let spans = len > 0 && seq.before(start) && (seq + (len - 1)).at_or_after(end);
-        if starts_inside || (ends_inside && start != end) || (spans && start != end) {
+        let after_probe = start == end && len == 0 && seq == start + 1;
+        if starts_inside || after_probe || (ends_inside && start != end) || (spans && start != end)
+        {
             return Ok(());
         }
         //= rfc9293 X-1

@@ -79,11 +79,14 @@ impl Connection {
         self.rcv
             .ack
             .owed()
-            .map(|reason| Plan::bare(reason, self.acceptable()))
+            .map(|reason| Plan::bare(reason, self.snd.nxt))
     }
 
     /// SND.NXT, or what of it the peer's window takes: a probe of a shut window and what flew when it shrank lie beyond
-    /// it, and the peer would refuse an acknowledgement or a RST that came after them.
+    /// it, and the peer would refuse a RST that came after them.
+    ///
+    /// Not for acknowledgements. Had the peer taken the probe, it would refuse them all, while those at SND.NXT and
+    /// the probe's own repetitions never miss it both.
     pub(super) fn acceptable(&self) -> SeqNum {
         if self.state == State::SynReceived {
             return self.snd.nxt;

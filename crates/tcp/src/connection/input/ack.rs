@@ -251,7 +251,11 @@ impl Connection {
     /// What acknowledges more is newer, too, even where it repeats old text: the RFC's rule would keep the window and
     /// move it along with SND.UNA, beyond what was offered.
     fn update_send_window(&mut self, segment: &Segment<'_>, window: u32) {
-        let (seq, ack) = (segment.header.seq, segment.header.ack);
+        let (mut seq, ack) = (segment.header.seq, segment.header.ack);
+        if self.rcv.wnd() == 0 {
+            // It may count a probe that was not taken.
+            seq = seq.earlier(self.rcv.nxt);
+        }
         if ack.before(self.snd.una) {
             return;
         }

@@ -377,6 +377,46 @@ fn an_abort_with_text_still_queued_tells_the_peer() {
 }
 
 #[test]
+//= rfc9293 MUST-66 test
+fn two_that_probe_each_other_hear_each_other() {
+    let config = Config {
+        receive_buffer: 1000,
+        window_scaling: false,
+        ..Config::default()
+    };
+    let mut pair = Pair::open(config);
+    let all = octets(3000);
+    for side in 0..2 {
+        pair.write(side, &all);
+    }
+    pair.run_for(Duration::from_secs(600));
+    // Both probe once a minute by now; one reads, and tells at once.
+    let mut got = pair.read(0, 1000);
+    pair.run_for(Duration::from_millis(300));
+    assert_eq!(pair.end(0).readable(), 1000, "the window update was heard");
+    for _ in 0..4 {
+        got.extend(pair.read(0, 1000));
+        pair.run_for(Duration::from_millis(300));
+    }
+    assert_eq!(got, all);
+    // A RST that counts the probe is challenged, and then exact.
+    let connection = pair.end(1);
+    assert_eq!(connection.rcv.wnd(), 0);
+    let header = Header {
+        seq: connection.rcv.nxt + 1,
+        flags: Flags::RST,
+        ..Header::default()
+    };
+    let segment = Segment {
+        header,
+        ..Segment::default()
+    };
+    let mut cx = Context::unwatched(pair.now);
+    let refused = pair.end(1).handle_segment(&mut cx, &segment);
+    assert_eq!(refused, Err(Refusal::BlindReset));
+}
+
+#[test]
 fn nothing_follows_a_fin() {
     // FIN at 4; then text that claims to go on.
     let mut bench = Bench::new();
@@ -471,5 +511,40 @@ fn losses_of_every_single_segment_and_pair_are_repaired() {
             assert!(again <= 14, "{a} {b}: {again} sent again");
             assert_eq!(pair.states(), [State::FinWait2, State::CloseWait]);
         }
+    }
+}
+
+#[test]
+fn beside_a_probe_both_numbers_are_right() {
+    let mut bench = Bench::new();
+    let mut cx = Context::unwatched(bench.now);
+    let connection = &mut bench.connection;
+    connection.snd.scale = 0;
+    connection.snd.wnd = 0;
+    connection.rcv.adv = connection.rcv.nxt;
+    connection.write(&mut cx, b"shut").unwrap();
+    cx.now = connection.poll_timeout().unwrap();
+    connection.handle_timeout(&mut cx);
+    let probe = connection.plan(cx.now, 1460).unwrap();
+    assert_eq!((probe.reason, probe.len), (Reason::WindowProbe, 1));
+    let _ = connection.build(&mut cx, probe);
+    // Ours counts the probe: had the peer taken it, it would refuse anything less.
+    connection.rcv.ack.owe(Reason::Challenge);
+    assert_eq!(connection.plan(cx.now, 1460).unwrap().seq, ISS[1] + 2);
+    // The peer's counts its own, which our window cut off; what it says next does not.
+    for (seq, window) in [(2, 0), (1, 700), (2, 0), (1, 900)] {
+        let header = Header {
+            seq: ISS[0] + seq,
+            ack: ISS[1] + 1,
+            flags: Flags::ACK,
+            window,
+            ..Header::default()
+        };
+        let segment = Segment {
+            header,
+            ..Segment::default()
+        };
+        connection.handle_segment(&mut cx, &segment).unwrap();
+        assert_eq!(connection.snd.wnd, u32::from(window));
     }
 }
