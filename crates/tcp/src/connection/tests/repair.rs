@@ -522,6 +522,7 @@ fn beside_a_probe_both_numbers_are_right() {
     connection.snd.scale = 0;
     connection.snd.wnd = 0;
     connection.rcv.adv = connection.rcv.nxt;
+    connection.rcv.capacity = 0;
     connection.write(&mut cx, b"shut").unwrap();
     cx.now = connection.poll_timeout().unwrap();
     connection.handle_timeout(&mut cx);
