@@ -86,6 +86,8 @@ struct User {
     corked: bool,
     /// The user let go of the connection: nobody will read.
     released: bool,
+    /// The user will not read what arrives once this side has closed.
+    deaf: bool,
     /// The user closed before the handshake was over; done when it is.
     close_when_open: bool,
     /// The user was told that the send buffer is full and waits for room.
@@ -161,6 +163,7 @@ impl Connection {
                 nodelay: !config.nagle,
                 corked: false,
                 released: false,
+                deaf: false,
                 close_when_open: false,
                 waits_to_write: false,
                 keep_alive: config.keep_alive.map(Box::new),

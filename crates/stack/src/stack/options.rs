@@ -102,6 +102,15 @@ impl Stack {
         }
     }
 
+    /// Its user will read no more: text that arrives once this side has closed is answered by RST.
+    pub fn refuse_text_after_close(&mut self, id: ConnId) {
+        if let Some(Body::Connection(connection)) =
+            self.table.of_user_mut(id).map(|slot| &mut slot.body)
+        {
+            connection.refuse_text_after_close();
+        }
+    }
+
     /// Segments to the peer carry at most `mss` octets (without options), whatever it offered and the path carries.
     pub fn limit_send_mss(&mut self, now: Instant, id: ConnId, mss: u16) {
         let Some(slot) = self.table.of_user_mut(id) else {

@@ -9,6 +9,7 @@ use crate::event::{Reason, Timer};
 use crate::options::Agreed;
 use crate::recovery::Phase;
 use crate::recv::MAX_WINDOW;
+use crate::state::State;
 use crate::time::Instant;
 
 /// Where the sender stands with losses, for those who look on.
@@ -71,6 +72,17 @@ impl Connection {
     #[must_use]
     pub fn corked(&self) -> bool {
         self.user.corked
+    }
+
+    /// The user will read no more (`shutdown` of both directions): text that arrives once this side has closed is answered by
+    /// RST, as after [`Self::close`] (RFC 9293 section 3.6.1).
+    pub fn refuse_text_after_close(&mut self) {
+        self.user.deaf = true;
+    }
+
+    pub(super) fn refuses_text(&self) -> bool {
+        let closed = matches!(self.state, State::FinWait1 | State::FinWait2);
+        self.user.released || (self.user.deaf && closed)
     }
 
     /// What both SYNs agreed on.

@@ -19,7 +19,7 @@ impl Connection {
         if segment.text.octets.is_empty() || !self.state.receives_text() {
             return Ok(());
         }
-        if self.user.released {
+        if self.refuses_text() {
             // Nobody will read it: the peer must know (RFC 9293 section 3.6.1).
             self.reset_peer(cx, Ended::Aborted);
             return Err(Refusal::TextAfterClose);
@@ -108,7 +108,7 @@ impl Connection {
             .saturating_add(self.config.receive_buffer / 2);
         let inserted = self.rcv.reassembly.insert(self.rcv.nxt, seq, text, budget);
         //= rfc9293 MAY-13
-        self.rcv.ack.owe(Reason::Gap);
+        self.rcv.ack.owe_gap(self.agreed.sack);
         match inserted {
             Inserted::NoMemory => Err(Refusal::NoMemory),
             _ => Ok(()),
