@@ -274,9 +274,8 @@ fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant)
             shared.stack.handle_packet(now, link, packet(&buffer, None));
             buffers.give(buffer);
         }
-        // After every frame, not every batch: each segment out of order is owed its own ACK (RFC 5681 4.2).
-        shared.transmit(now);
     }
+    // `settle` sends what the batch calls for: everything is processed before it is acknowledged (RFC 9293 MUST-59).
     Reading::More
 }
 

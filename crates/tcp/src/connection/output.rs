@@ -305,7 +305,7 @@ impl Connection {
                 ..Header::default()
             };
         }
-        self.rcv.ack.sent();
+        self.rcv.ack.clear();
         Header {
             seq: plan.seq,
             ack: self.rcv.nxt,
@@ -316,7 +316,7 @@ impl Connection {
 
     fn build_syn_ack(&mut self, now: Instant) -> Header {
         self.owed.syn_ack = None;
-        self.rcv.ack.sent();
+        self.rcv.ack.clear();
         self.snd.last_sent = now;
         let offer = Offer::new(&self.config, self.setup.receive_mss);
         let theirs = TcpOptions {
@@ -353,7 +353,7 @@ impl Connection {
         self.rcv.adv = edge;
         self.rcv.most_offered = self.rcv.most_offered.max(self.rcv.wnd());
         self.rcv.last_ack_sent = self.rcv.nxt;
-        self.rcv.ack.sent();
+        self.rcv.ack.sent(plan.space() == 0);
         let mut options = TcpOptions {
             timestamps: self.paws.map(|paws| Timestamps {
                 value: self.setup.timestamp(now),

@@ -7,6 +7,8 @@ use crate::event::Reason;
 pub(crate) struct AckState {
     /// Owed now, and why.
     now: Option<Reason>,
+    /// Further duplicate acknowledgements owed after `now`.
+    duplicates: u8,
     /// Octets of text received and not acknowledged.
     octets: u32,
     /// Acknowledgements still to be sent at once at the start of the connection.
@@ -17,6 +19,7 @@ impl AckState {
     pub(crate) const fn new(quick: u8) -> Self {
         Self {
             now: None,
+            duplicates: 0,
             octets: 0,
             quick,
         }
@@ -27,6 +30,15 @@ impl AckState {
         if self.now.is_none() || reason == Reason::Gap {
             self.now = Some(reason);
         }
+    }
+
+    /// Text arrived out of order. Without SACK every such segment is owed a duplicate acknowledgement of its own, however
+    /// many arrive at once: the peer counts them (RFC 5681 section 4.2). With SACK one tells of them all.
+    pub(crate) fn owe_gap(&mut self, sack: bool) {
+        if self.now == Some(Reason::Gap) && !sack {
+            self.duplicates = self.duplicates.saturating_add(1);
+        }
+        self.owe(Reason::Gap);
     }
 
     /// Text arrived in order: `every` full segments of `mss` octets are not kept waiting (SHLD-19); less may be (SHLD-18).
@@ -53,10 +65,18 @@ impl AckState {
         self.octets > 0 || self.now.is_some()
     }
 
-    /// An acknowledgement left, alone or riding on text.
-    pub(crate) fn sent(&mut self) {
-        self.now = None;
+    /// An acknowledgement left, alone or riding on text; riding, it is none of the duplicates that the peer counts.
+    pub(crate) fn sent(&mut self, alone: bool) {
         self.octets = 0;
+        self.now = (self.duplicates > 0).then_some(Reason::Gap);
+        if alone {
+            self.duplicates = self.duplicates.saturating_sub(1);
+        }
+    }
+
+    /// Nothing is owed any more: a RST or SYN,ACK says it all.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.quick);
     }
 }
 
@@ -72,7 +92,7 @@ mod tests {
         assert_eq!(ack.owed(), None, "the first waits");
         ack.text_arrived(1000, 1000, 2);
         assert_eq!(ack.owed(), Some(Reason::SecondSegment));
-        ack.sent();
+        ack.sent(true);
         assert!(!ack.pending());
         ack.text_arrived(1, 1000, 2);
         assert!(ack.owed().is_none() && ack.pending());
@@ -84,7 +104,7 @@ mod tests {
         for _ in 0..2 {
             ack.text_arrived(10, 1000, 2);
             assert!(ack.owed().is_some());
-            ack.sent();
+            ack.sent(true);
         }
         ack.text_arrived(10, 1000, 2);
         assert_eq!(ack.owed(), None);
@@ -98,5 +118,30 @@ mod tests {
         assert_eq!(ack.owed(), Some(Reason::Duplicate));
         ack.owe(Reason::Gap);
         assert_eq!(ack.owed(), Some(Reason::Gap));
+    }
+
+    #[test]
+    fn without_sack_every_segment_out_of_order_is_owed_its_own() {
+        for (sack, expected) in [(false, 3), (true, 1)] {
+            let mut ack = AckState::default();
+            for _ in 0..3 {
+                ack.owe_gap(sack);
+            }
+            let mut left = 0;
+            while ack.owed() == Some(Reason::Gap) {
+                ack.sent(true);
+                left += 1;
+            }
+            assert_eq!(left, expected, "sack {sack}");
+        }
+        let mut ack = AckState::default();
+        ack.owe_gap(false);
+        ack.owe_gap(false);
+        ack.sent(false);
+        assert_eq!(
+            ack.owed(),
+            Some(Reason::Gap),
+            "one that rides on text is not counted"
+        );
     }
 }
