@@ -130,9 +130,13 @@ impl Socket {
             close_wait: finished && !self.write_shut,
             v6: remote.is_some_and(|remote| remote.is_ipv6()),
         };
-        if let Some(errno) = failure::of_end(personality, ended, stood) {
-            self.error = Some(errno);
-        }
+        self.error = match failure::of_end(personality, ended, stood) {
+            // Text came that nobody wants: Linux says that the connection was reset.
+            Some(Errno::ECONNABORTED) if self.read_shut && self.write_shut => {
+                Some(Errno::ECONNRESET)
+            }
+            errno => errno.or(self.error),
+        };
     }
 
     /// The connection is over (TIME-WAIT counts), or the attempt failed.

@@ -51,8 +51,11 @@ impl Sockets {
             return Err(Errno::ENOTCONN.into());
         }
         let id = id.ok_or(Errno::ENOTCONN)?;
-        if read && personality == Personality::FreeBsd {
-            self.discard(now, id);
+        match personality {
+            Personality::FreeBsd if read => self.discard(now, id),
+            // Text that comes after our FIN is refused then.
+            Personality::Linux if read => self.stack.refuse_text_after_close(id),
+            _ => {}
         }
         if write {
             self.stack.shutdown(now, id);
