@@ -24,7 +24,13 @@ pub(crate) const TTL: u8 = 255;
 impl IpFields {
     /// From `source` to `destination`, nothing special.
     pub(crate) fn plain(source: IpAddr, destination: IpAddr) -> Self {
-        Self { source, destination, tos: 0, ttl: TTL, flow_label: 0 }
+        Self {
+            source,
+            destination,
+            tos: 0,
+            ttl: TTL,
+            flow_label: 0,
+        }
     }
 
     /// A packet that carries `payload`: identification 0, DF clear. `None`: too long for IP.
@@ -104,14 +110,25 @@ pub(crate) fn icmp(ip: &IpFields, fields: &IcmpFields, quoted: &[u8]) -> Option<
         message.get_mut(4..6)?.copy_from_slice(&id.to_be_bytes());
     }
     message.extend_from_slice(quoted);
-    let protocol = if v6 { ip_protocol::ICMPV6 } else { ip_protocol::ICMPV4 };
+    let protocol = if v6 {
+        ip_protocol::ICMPV6
+    } else {
+        ip_protocol::ICMPV4
+    };
     let pseudo = if v6 {
-        pseudo_header(ip.source, ip.destination, protocol, u32::try_from(message.len()).ok()?)
+        pseudo_header(
+            ip.source,
+            ip.destination,
+            protocol,
+            u32::try_from(message.len()).ok()?,
+        )
     } else {
         Sum::ZERO
     };
     let checksum = pseudo.with(&message).checksum();
-    message.get_mut(2..4)?.copy_from_slice(&checksum.to_be_bytes());
+    message
+        .get_mut(2..4)?
+        .copy_from_slice(&checksum.to_be_bytes());
     ip.packet(protocol, &message)
 }
 
@@ -128,7 +145,10 @@ pub(crate) enum Quote {
 
 /// The IP header and eight octets of a packet from `local` to `remote`.
 pub(crate) fn quote(local: SocketAddr, remote: SocketAddr, quote: Quote) -> Option<Vec<u8>> {
-    let ip = IpFields { ttl: 64, ..IpFields::plain(local.ip(), remote.ip()) };
+    let ip = IpFields {
+        ttl: 64,
+        ..IpFields::plain(local.ip(), remote.ip())
+    };
     let ports = [local.port().to_be_bytes(), remote.port().to_be_bytes()].concat();
     let (protocol, len, start) = match quote {
         Quote::Tcp { seq, text } => {

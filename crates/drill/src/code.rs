@@ -52,7 +52,11 @@ pub enum CodeErrorKind {
 
 impl CodeError {
     fn syntax(line: u32, message: impl Into<String>) -> Self {
-        Self { line, kind: CodeErrorKind::Error, message: message.into() }
+        Self {
+            line,
+            kind: CodeErrorKind::Error,
+            message: message.into(),
+        }
     }
 }
 

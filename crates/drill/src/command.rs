@@ -85,10 +85,15 @@ const MAX_COMMAND: usize = 64 * 1024;
 #[must_use]
 pub fn recognise(text: &str) -> Vec<Effect> {
     if text.len() > MAX_COMMAND {
-        return vec![Effect::Unsupported("a command of more than 64 KiB".to_owned())];
+        return vec![Effect::Unsupported(
+            "a command of more than 64 KiB".to_owned(),
+        )];
     }
     match shell::pipelines(text) {
-        Ok(pipelines) => pipelines.iter().flat_map(|pipeline| pipeline_effects(pipeline)).collect(),
+        Ok(pipelines) => pipelines
+            .iter()
+            .flat_map(|pipeline| pipeline_effects(pipeline))
+            .collect(),
         Err(construct) => vec![Effect::Unsupported(construct)],
     }
 }
@@ -124,11 +129,15 @@ fn command(program: &str, arguments: &[&str], simple: &shell::Simple) -> Vec<Eff
     let nothing = |why| vec![Effect::Nothing(why)];
     match program {
         "." | "source" => match arguments.first() {
-            Some(file) => defaults(file).map_or_else(|| unsupported(program, arguments), |e| vec![e]),
+            Some(file) => {
+                defaults(file).map_or_else(|| unsupported(program, arguments), |e| vec![e])
+            }
             None => unsupported(program, arguments),
         },
         "sh" | "bash" => match arguments.first() {
-            Some(file) => defaults(file).map_or_else(|| unsupported(program, arguments), |e| vec![e]),
+            Some(file) => {
+                defaults(file).map_or_else(|| unsupported(program, arguments), |e| vec![e])
+            }
             None => unsupported(program, arguments),
         },
         "sudo" | "env" | "exec" | "command" => match arguments {
@@ -194,7 +203,10 @@ fn sysctls(arguments: &[&str]) -> Vec<Effect> {
             None => match rest.peek().and_then(|next| next.strip_prefix('=')) {
                 Some("") => {
                     rest.next();
-                    (*argument, rest.next().map_or_else(String::new, |v| (*v).to_owned()))
+                    (
+                        *argument,
+                        rest.next().map_or_else(String::new, |v| (*v).to_owned()),
+                    )
                 }
                 Some(value) => {
                     let value = value.to_owned();
@@ -218,13 +230,20 @@ fn sysctl(name: &str, value: &str) -> Effect {
         None => name.replace('/', "."),
     };
     let value: Vec<&str> = value.split_whitespace().collect();
-    Effect::Set(Turn::Sysctl { name, value: value.join(" ") })
+    Effect::Set(Turn::Sysctl {
+        name,
+        value: value.join(" "),
+    })
 }
 
 fn echo(arguments: &[&str], simple: &shell::Simple) -> Vec<Effect> {
     match &simple.output {
         Some(file) if file.starts_with("/proc/sys/") => {
-            let words: Vec<&str> = arguments.iter().copied().filter(|a| !a.starts_with("-n")).collect();
+            let words: Vec<&str> = arguments
+                .iter()
+                .copied()
+                .filter(|a| !a.starts_with("-n"))
+                .collect();
             vec![sysctl(file, &words.join(" "))]
         }
         Some(file) if file.starts_with("/sys/") || file.starts_with("/proc/") => {
@@ -239,7 +258,10 @@ fn tcpdrop(arguments: &[&str]) -> Vec<Effect> {
     if arguments.contains(&"-l") {
         return vec![Effect::Nothing("it only prints")];
     }
-    let state = arguments.iter().position(|a| *a == "-s").and_then(|at| arguments.get(at + 1));
+    let state = arguments
+        .iter()
+        .position(|a| *a == "-s")
+        .and_then(|at| arguments.get(at + 1));
     match state {
         Some(state) => vec![Effect::Drop((*state).to_owned())],
         None => unsupported("tcpdrop", arguments),
@@ -263,12 +285,18 @@ fn state_query(filters: &[shell::Simple]) -> Effect {
         .map(|f| f.words.iter().skip(1).map(String::as_str).collect())
         .collect();
     let pattern = |grep: &Vec<&str>| {
-        grep.iter().find(|word| !word.starts_with('-')).map(|word| word.trim_matches(['^', '$']).to_owned())
+        grep.iter()
+            .find(|word| !word.starts_with('-'))
+            .map(|word| word.trim_matches(['^', '$']).to_owned())
     };
-    let counting = |grep: &Vec<&str>| grep.iter().any(|word| word.starts_with('-') && word.contains('c'));
+    let counting = |grep: &Vec<&str>| {
+        grep.iter()
+            .any(|word| word.starts_with('-') && word.contains('c'))
+    };
     if let [.., states, numbers] = greps.as_slice()
         && counting(states)
-        && let (Some(state), Some(Ok(count))) = (pattern(states), pattern(numbers).map(|n| n.parse()))
+        && let (Some(state), Some(Ok(count))) =
+            (pattern(states), pattern(numbers).map(|n| n.parse()))
     {
         return Effect::Count { state, count };
     }

@@ -44,7 +44,11 @@ pub struct UnknownLeniency(pub String);
 
 impl fmt::Display for UnknownLeniency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no leniency `{}`: options, window, acks, segmentation", self.0)
+        write!(
+            f,
+            "there is no leniency `{}`: options, window, acks, segmentation",
+            self.0
+        )
     }
 }
 
@@ -54,7 +58,9 @@ impl FromStr for Leniency {
     type Err = UnknownLeniency;
 
     fn from_str(name: &str) -> Result<Self, UnknownLeniency> {
-        let found = Self::ALL.into_iter().find(|leniency| leniency.name() == name);
+        let found = Self::ALL
+            .into_iter()
+            .find(|leniency| leniency.name() == name);
         found.ok_or_else(|| UnknownLeniency(name.to_owned()))
     }
 }
@@ -81,12 +87,17 @@ impl Lenient {
 
     /// What is in it, in the order of [`Leniency::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Leniency> {
-        Leniency::ALL.into_iter().filter(move |leniency| self.has(*leniency))
+        Leniency::ALL
+            .into_iter()
+            .filter(move |leniency| self.has(*leniency))
     }
 
     /// All sets of what is in it, smaller ones first; the empty one is left out.
     pub(crate) fn subsets(self) -> Vec<Self> {
-        let mut sets: Vec<Self> = (1..16).filter(|set| set & self.0 == *set).map(Self).collect();
+        let mut sets: Vec<Self> = (1..16)
+            .filter(|set| set & self.0 == *set)
+            .map(Self)
+            .collect();
         sets.sort_by_key(|set| (set.0.count_ones(), set.0));
         sets
     }
@@ -113,7 +124,11 @@ mod tests {
     #[test]
     fn smaller_sets_come_first() {
         let set: Lenient = [Leniency::Window, Leniency::Options].into_iter().collect();
-        let subsets: Vec<Vec<_>> = set.subsets().into_iter().map(|s| s.iter().collect()).collect();
+        let subsets: Vec<Vec<_>> = set
+            .subsets()
+            .into_iter()
+            .map(|s| s.iter().collect())
+            .collect();
         assert_eq!(
             subsets,
             [

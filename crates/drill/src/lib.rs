@@ -17,15 +17,41 @@
 #![forbid(unsafe_code)]
 
 pub mod ast;
+mod build;
+mod calls;
+pub mod code;
+pub mod command;
+mod drill;
 pub mod error;
+mod expect;
+mod flow;
 pub mod icmp;
+mod lenient;
 mod lexer;
+mod needs;
+mod observed;
 mod parser;
+pub mod profile;
+mod report;
+mod run;
+mod schedule;
+mod settings;
 pub mod span;
+mod suite;
+mod tcp_options;
+mod wire_map;
+mod world;
 
+pub use drill::run;
 pub use error::{Cause, ParseError};
+pub use lenient::{Leniency, Lenient, UnknownLeniency};
 pub use parser::parse;
+pub use profile::{Knobs, Profile};
+pub use report::{FieldPair, Report, Status, Totals, junit};
+pub use schedule::Tolerance;
+pub use settings::{Config, IpVersion};
 pub use span::{Span, Spanned};
+pub use suite::{find, run_files};
 
 /// The largest script that is read, in octets.
 pub const MAX_SOURCE: usize = 1 << 20;

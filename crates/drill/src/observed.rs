@@ -33,8 +33,12 @@ pub(crate) struct ObservedIp {
 #[derive(Clone, Debug)]
 pub(crate) enum Carried {
     Tcp(ObservedTcp),
-    /// Type, code, the four octets behind the checksum, and what is quoted.
-    Icmp { kind: u8, code: u8, word: [u8; 4], quoted: Vec<u8> },
+    /// Type, code, and the four octets behind the checksum.
+    Icmp {
+        kind: u8,
+        code: u8,
+        word: [u8; 4],
+    },
     /// Another protocol, by its number.
     Other(u8),
 }
@@ -61,14 +65,31 @@ pub(crate) fn read(at: Micros, octets: &[u8]) -> Option<Observed> {
                 && !packet.is_fragment()
                 && octets.len() == 20 + packet.payload.len();
             let fields = (header.tos, header.ttl, 0, plain);
-            (header.source.into(), header.destination.into(), header.protocol, packet.payload, fields)
+            (
+                header.source.into(),
+                header.destination.into(),
+                header.protocol,
+                packet.payload,
+                fields,
+            )
         }
         6 => {
             let packet = Ipv6Packet::parse(octets).ok()?;
             let header = packet.header;
             let payload = octets.get(40..)?;
-            let fields = (header.traffic_class, header.hop_limit, header.flow_label, true);
-            (header.source.into(), header.destination.into(), header.next_header, payload, fields)
+            let fields = (
+                header.traffic_class,
+                header.hop_limit,
+                header.flow_label,
+                true,
+            );
+            (
+                header.source.into(),
+                header.destination.into(),
+                header.next_header,
+                payload,
+                fields,
+            )
         }
         _ => return None,
     };
@@ -97,12 +118,21 @@ fn carried(protocol: u8, payload: &[u8]) -> Option<(Carried, (u16, u16))> {
                 text: segment.payload.len(),
                 zero: segment.payload.iter().all(|octet| *octet == 0),
             };
-            Some((Carried::Tcp(tcp), (header.source_port, header.destination_port)))
+            Some((
+                Carried::Tcp(tcp),
+                (header.source_port, header.destination_port),
+            ))
         }
         ip_protocol::ICMPV4 | ip_protocol::ICMPV6 => {
             let [kind, code, _, _, a, b, c, d] = *payload.first_chunk()?;
-            let quoted = payload.get(8..)?.to_vec();
-            Some((Carried::Icmp { kind, code, word: [a, b, c, d], quoted }, (0, 0)))
+            Some((
+                Carried::Icmp {
+                    kind,
+                    code,
+                    word: [a, b, c, d],
+                },
+                (0, 0),
+            ))
         }
         other => Some((Carried::Other(other), (0, 0))),
     }

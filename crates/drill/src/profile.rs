@@ -5,7 +5,6 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::sync::Arc;
 
-use woshou_tcp::KeepAlive;
 use woshou_wire::tcp_option::Layout;
 
 /// Whose defaults hold where a script sets nothing.
@@ -57,7 +56,11 @@ pub struct UnknownProfile(pub String);
 
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no profile `{}`: linux, freebsd, woshou", self.0)
+        write!(
+            f,
+            "there is no profile `{}`: linux, freebsd, woshou",
+            self.0
+        )
     }
 }
 
@@ -85,15 +88,16 @@ pub struct Knobs {
     pub mtu_v6: usize,
     /// `tcp_ecn` or `ecn.enable`, as the script set it: woshou does not mark.
     pub ecn: i64,
-    /// Of sockets that ask for keep-alive.
-    pub keep_alive: woshou_tcp::KeepAlive,
 }
 
 impl Knobs {
     /// The configuration of a new stack.
     #[must_use]
     pub fn stack_config(&self) -> woshou_stack::Config {
-        woshou_stack::Config { tcp: Arc::new(self.tcp.clone()), ..self.stack.clone() }
+        woshou_stack::Config {
+            tcp: Arc::new(self.tcp.clone()),
+            ..self.stack.clone()
+        }
     }
 }
 
@@ -130,7 +134,13 @@ fn linux() -> Knobs {
         challenge_acks_per_second: u8::MAX,
         ..woshou_tcp::Config::default()
     };
-    Knobs { tcp, stack: stack(Layout::Linux), mtu: 1500, mtu_v6: 20, ecn: 0, keep_alive: KeepAlive::default() }
+    Knobs {
+        tcp,
+        stack: stack(Layout::Linux),
+        mtu: 1500,
+        mtu_v6: 20,
+        ecn: 0,
+    }
 }
 
 /// The window that Linux opens at first with a receive buffer of `octets`: half of it is kept for bookkeeping, and
@@ -159,7 +169,13 @@ fn freebsd() -> Knobs {
         challenge_acks_per_second: u8::MAX,
         ..woshou_tcp::Config::default()
     };
-    Knobs { tcp, stack: stack(Layout::FreeBsd), mtu: 1500, mtu_v6: 0, ecn: 2, keep_alive: KeepAlive { probes: 8, ..KeepAlive::default() } }
+    Knobs {
+        tcp,
+        stack: stack(Layout::FreeBsd),
+        mtu: 1500,
+        mtu_v6: 0,
+        ecn: 2,
+    }
 }
 
 fn woshou() -> Knobs {
@@ -169,12 +185,14 @@ fn woshou() -> Knobs {
         mtu: 1500,
         mtu_v6: 0,
         ecn: 0,
-        keep_alive: KeepAlive::default(),
     }
 }
 
 fn stack(option_layout: Layout) -> woshou_stack::Config {
-    woshou_stack::Config { option_layout, ..woshou_stack::Config::default() }
+    woshou_stack::Config {
+        option_layout,
+        ..woshou_stack::Config::default()
+    }
 }
 
 #[cfg(test)]
@@ -186,22 +204,34 @@ mod tests {
         for profile in Profile::ALL {
             assert_eq!(profile.name().parse(), Ok(profile));
         }
-        assert_eq!("sunos".parse::<Profile>(), Err(UnknownProfile("sunos".to_owned())));
+        assert_eq!(
+            "sunos".parse::<Profile>(),
+            Err(UnknownProfile("sunos".to_owned()))
+        );
     }
 
     #[test]
     fn five_repetitions_take_63_seconds() {
         let second = Duration::from_secs(1);
         assert_eq!(backoff_sum(second, 5, 120 * second), 63 * second);
-        assert_eq!(backoff_sum(second, 8, 120 * second), (127 + 120 + 120) * second);
+        assert_eq!(
+            backoff_sum(second, 8, 120 * second),
+            (127 + 120 + 120) * second
+        );
         assert_eq!(backoff_sum(Duration::MAX, 64, Duration::MAX), Duration::MAX);
     }
 
     #[test]
     fn windows_and_scales_of_the_suites() {
         let linux = Profile::Linux.knobs().tcp;
-        assert_eq!((linux.receive_buffer, linux.window_scale), (65_536, Some(8)));
+        assert_eq!(
+            (linux.receive_buffer, linux.window_scale),
+            (65_536, Some(8))
+        );
         let freebsd = Profile::FreeBsd.knobs().tcp;
-        assert_eq!((freebsd.receive_buffer, freebsd.window_scale), (65_536, Some(6)));
+        assert_eq!(
+            (freebsd.receive_buffer, freebsd.window_scale),
+            (65_536, Some(6))
+        );
     }
 }

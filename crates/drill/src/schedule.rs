@@ -14,7 +14,10 @@ pub struct Tolerance {
 impl Default for Tolerance {
     /// 4,000 us, 12.5 percent.
     fn default() -> Self {
-        Self { usecs: 4_000, percent: 12.5 }
+        Self {
+            usecs: 4_000,
+            percent: 12.5,
+        }
     }
 }
 
@@ -35,7 +38,7 @@ impl Tolerance {
 
 /// When an event is due, in microseconds since the start of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Due {
+pub(crate) enum Due {
     /// Then.
     At(Micros),
     /// Not before the first, not after the second.
@@ -46,7 +49,7 @@ pub enum Due {
 
 /// The clock of a script: where relative times begin.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Schedule {
+pub(crate) struct Schedule {
     /// When the event before was finished: what relative times are added to.
     now: Micros,
     /// When the event before was due: what the tolerance is a share of the distance to.
@@ -57,7 +60,7 @@ pub struct Schedule {
 
 impl Schedule {
     /// When an event with the time `when` is due. `None`: its absolute time is before that of the event before.
-    pub fn due(&mut self, when: &When) -> Option<Due> {
+    pub(crate) fn due(&mut self, when: &When) -> Option<Due> {
         let due = match *when {
             When::Absolute(at) => Due::At(at),
             When::Relative(after) => Due::At(self.now.saturating_add(after)),
@@ -82,18 +85,18 @@ impl Schedule {
 
     /// The base of relative times now.
     #[must_use]
-    pub const fn base(&self) -> Micros {
+    pub(crate) const fn base(&self) -> Micros {
         self.now
     }
 
     /// What may be missing at `scheduled`.
     #[must_use]
-    pub fn slack(&self, scheduled: Micros, tolerance: &Tolerance) -> Micros {
+    pub(crate) fn slack(&self, scheduled: Micros, tolerance: &Tolerance) -> Micros {
         tolerance.slack(scheduled.saturating_sub(self.previous))
     }
 
     /// The event that was `due` is over at `now`.
-    pub fn done(&mut self, due: Due, now: Micros) {
+    pub(crate) fn done(&mut self, due: Due, now: Micros) {
         self.previous = match due {
             Due::At(at) => at,
             Due::Between(_, to) => to,
@@ -106,7 +109,7 @@ impl Schedule {
 impl Due {
     /// The latest time at which it is still worth waiting for, `patience` after it is due; `None`: for ever.
     #[must_use]
-    pub fn deadline(self, patience: Micros) -> Option<Micros> {
+    pub(crate) fn deadline(self, patience: Micros) -> Option<Micros> {
         match self {
             Self::At(at) | Self::Between(_, at) => Some(at.saturating_add(patience)),
             Self::Any => None,
@@ -117,17 +120,29 @@ impl Due {
     ///
     /// # Errors
     /// Both times in words.
-    pub fn check(self, at: Micros, slack: Micros) -> Result<(), Mistimed> {
+    pub(crate) fn check(self, at: Micros, slack: Micros) -> Result<(), Mistimed> {
         let (from, to) = match self {
             Self::At(due) => (due, due),
             Self::Between(from, to) => (from, to),
             Self::Any => return Ok(()),
         };
         if at < from.saturating_sub(slack) {
-            return Err(Mistimed { due: self, at, slack, by: from - at, early: true });
+            return Err(Mistimed {
+                due: self,
+                at,
+                slack,
+                by: from - at,
+                early: true,
+            });
         }
         if at > to.saturating_add(slack) {
-            return Err(Mistimed { due: self, at, slack, by: at - to, early: false });
+            return Err(Mistimed {
+                due: self,
+                at,
+                slack,
+                by: at - to,
+                early: false,
+            });
         }
         Ok(())
     }
@@ -145,7 +160,7 @@ impl core::fmt::Display for Due {
 
 /// Something that came too early or too late.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mistimed {
+pub(crate) struct Mistimed {
     due: Due,
     at: Micros,
     slack: Micros,
@@ -181,7 +196,10 @@ impl core::fmt::Display for Seconds {
 mod tests {
     use super::*;
 
-    const TOLERANCE: Tolerance = Tolerance { usecs: 4_000, percent: 12.5 };
+    const TOLERANCE: Tolerance = Tolerance {
+        usecs: 4_000,
+        percent: 12.5,
+    };
 
     #[test]
     fn relative_times_begin_where_the_event_before_ended() {
@@ -190,9 +208,15 @@ mod tests {
         // It was due at 100 and came at 130.
         schedule.done(Due::At(100), 130);
         assert_eq!(schedule.due(&When::Relative(50)), Some(Due::At(180)));
-        assert_eq!(schedule.due(&When::RelativeRange(10, 20)), Some(Due::Between(140, 150)));
+        assert_eq!(
+            schedule.due(&When::RelativeRange(10, 20)),
+            Some(Due::Between(140, 150))
+        );
         assert_eq!(schedule.due(&When::Absolute(500)), Some(Due::At(500)));
-        assert_eq!(schedule.due(&When::AbsoluteRange(500, 600)), Some(Due::Between(500, 600)));
+        assert_eq!(
+            schedule.due(&When::AbsoluteRange(500, 600)),
+            Some(Due::Between(500, 600))
+        );
         assert_eq!(schedule.due(&When::Any), Some(Due::Any));
     }
 
@@ -213,7 +237,10 @@ mod tests {
         let mut schedule = Schedule::default();
         schedule.due(&When::Absolute(10));
         schedule.due(&When::Relative(0));
-        assert!(schedule.due(&When::Absolute(9)).is_some(), "only adjacent ones are compared");
+        assert!(
+            schedule.due(&When::Absolute(9)).is_some(),
+            "only adjacent ones are compared"
+        );
     }
 
     #[test]
@@ -236,11 +263,20 @@ mod tests {
             early,
             "expected at 0.100000 s (tolerance 0.004000 s), got at 0.095999 s: 0.004001 s too early"
         );
-        assert!(at.check(104_001, 4_000).unwrap_err().to_string().ends_with("too late"));
+        assert!(
+            at.check(104_001, 4_000)
+                .unwrap_err()
+                .to_string()
+                .ends_with("too late")
+        );
         let range = Due::Between(100, 200);
         assert!(range.check(99, 0).is_err() && range.check(100, 0).is_ok());
         assert!(range.check(200, 0).is_ok() && range.check(201, 0).is_err());
-        assert!(range.check(90, 10).is_ok() && range.check(210, 10).is_ok() && range.check(211, 10).is_err());
+        assert!(
+            range.check(90, 10).is_ok()
+                && range.check(210, 10).is_ok()
+                && range.check(211, 10).is_err()
+        );
         assert!(Due::Any.check(u64::MAX, 0).is_ok());
     }
 

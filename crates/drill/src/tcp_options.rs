@@ -30,7 +30,10 @@ pub(crate) trait Numbers {
 /// What `option` cannot be sent without, by name; `None`: woshou's drill can build it.
 pub(crate) fn needs(option: &TcpOption) -> Option<&'static str> {
     match option {
-        TcpOption::FastOpen { cookie: Cookie::Named(_), .. } => Some("TCP Fast Open cookies by name"),
+        TcpOption::FastOpen {
+            cookie: Cookie::Named(_),
+            ..
+        } => Some("TCP Fast Open cookies by name"),
         TcpOption::Md5(Md5::Valid) => Some("TCP MD5 signatures"),
         TcpOption::AckRate(_) => Some("TCP ACK rate request"),
         _ => None,
@@ -49,7 +52,11 @@ pub(crate) fn feature(option: &TcpOption) -> Option<&'static str> {
 }
 
 /// The octets of an injected option, appended to `into`.
-pub(crate) fn encode(option: &TcpOption, numbers: &dyn Numbers, into: &mut Vec<u8>) -> Result<(), String> {
+pub(crate) fn encode(
+    option: &TcpOption,
+    numbers: &dyn Numbers,
+    into: &mut Vec<u8>,
+) -> Result<(), String> {
     let put = |into: &mut Vec<u8>, kind: u8, data: &[u8]| {
         into.push(kind);
         into.push(u8::try_from(data.len() + 2).unwrap_or(u8::MAX));
@@ -63,29 +70,48 @@ pub(crate) fn encode(option: &TcpOption, numbers: &dyn Numbers, into: &mut Vec<u
         TcpOption::SackPermitted => put(into, kind::KIND_SACK_PERMITTED, &[]),
         TcpOption::Sack(blocks) => {
             let edges = blocks.iter().flat_map(|block| [block.left, block.right]);
-            let data: Vec<u8> = edges.flat_map(|edge| numbers.edge(edge).to_be_bytes()).collect();
+            let data: Vec<u8> = edges
+                .flat_map(|edge| numbers.edge(edge).to_be_bytes())
+                .collect();
             put(into, kind::KIND_SACK, &data);
         }
-        TcpOption::Timestamp { value, echo, echo_absolute } => {
+        TcpOption::Timestamp {
+            value,
+            echo,
+            echo_absolute,
+        } => {
             let value = value.ok_or("an injected timestamp without a value")?;
             let echo = numbers.echo(*echo, *echo_absolute)?;
             let data = [value.to_be_bytes(), echo.to_be_bytes()].concat();
             put(into, kind::KIND_TIMESTAMPS, &data);
         }
         TcpOption::Md5(Md5::Digest(digest)) => put(into, KIND_MD5, digest),
-        TcpOption::FastOpen { cookie, experimental } => {
+        TcpOption::FastOpen {
+            cookie,
+            experimental,
+        } => {
             let octets: &[u8] = match cookie {
                 Cookie::Octets(octets) => octets,
                 Cookie::Request | Cookie::Named(_) => &[],
             };
             if *experimental {
-                put(into, KIND_EXPERIMENTAL, &[&MAGIC_FAST_OPEN.to_be_bytes(), octets].concat());
+                put(
+                    into,
+                    KIND_EXPERIMENTAL,
+                    &[&MAGIC_FAST_OPEN.to_be_bytes(), octets].concat(),
+                );
             } else {
                 put(into, KIND_FAST_OPEN, octets);
             }
         }
-        TcpOption::AccEcn { order, counters, experimental } => {
-            let counters = counters.iter().flat_map(|counter| counter.to_be_bytes().into_iter().skip(1));
+        TcpOption::AccEcn {
+            order,
+            counters,
+            experimental,
+        } => {
+            let counters = counters
+                .iter()
+                .flat_map(|counter| counter.to_be_bytes().into_iter().skip(1));
             let mut data: Vec<u8> = Vec::new();
             let (plain, magic) = match order {
                 AccEcnOrder::E0First => (KIND_ACC_ECN_0, MAGIC_ACC_ECN_0),
@@ -95,7 +121,15 @@ pub(crate) fn encode(option: &TcpOption, numbers: &dyn Numbers, into: &mut Vec<u
                 data.extend(magic.to_be_bytes());
             }
             data.extend(counters);
-            put(into, if *experimental { KIND_EXPERIMENTAL } else { plain }, &data);
+            put(
+                into,
+                if *experimental {
+                    KIND_EXPERIMENTAL
+                } else {
+                    plain
+                },
+                &data,
+            );
         }
         TcpOption::Generic { kind, data } => put(into, *kind, data),
         TcpOption::Md5(Md5::Valid) | TcpOption::AckRate(_) => {
@@ -110,9 +144,15 @@ pub(crate) fn encode(option: &TcpOption, numbers: &dyn Numbers, into: &mut Vec<u
 pub(crate) enum Seen {
     Nop,
     Eol,
-    Timestamp { value: u32, echo: u32 },
+    Timestamp {
+        value: u32,
+        echo: u32,
+    },
     /// Anything else: kind and data, edges of SACK blocks mapped.
-    Other { kind: u8, data: Vec<u8> },
+    Other {
+        kind: u8,
+        data: Vec<u8>,
+    },
 }
 
 /// The options of a segment that left; edges are mapped with `edge`. `Err`: what of them cannot be read.
@@ -121,15 +161,25 @@ pub(crate) fn read(octets: &[u8], edge: &dyn Fn(u32) -> u32) -> Result<Vec<Seen>
     let mut used = 0;
     for option in RawOptions::new(octets) {
         let option = option.map_err(|fault| fault.to_string())?;
-        used += if option.kind == kind::KIND_NOP { 1 } else { 2 + option.data.len() };
+        used += if option.kind == kind::KIND_NOP {
+            1
+        } else {
+            2 + option.data.len()
+        };
         seen.push(match (option.kind, option.data) {
             (kind::KIND_NOP, _) => Seen::Nop,
             (kind::KIND_TIMESTAMPS, &[a, b, c, d, e, f, g, h]) => Seen::Timestamp {
                 value: u32::from_be_bytes([a, b, c, d]),
                 echo: u32::from_be_bytes([e, f, g, h]),
             },
-            (kind::KIND_SACK, data) => Seen::Other { kind: kind::KIND_SACK, data: edges(data, edge) },
-            (kind, data) => Seen::Other { kind, data: data.to_vec() },
+            (kind::KIND_SACK, data) => Seen::Other {
+                kind: kind::KIND_SACK,
+                data: edges(data, edge),
+            },
+            (kind, data) => Seen::Other {
+                kind,
+                data: data.to_vec(),
+            },
         });
     }
     // What follows EOL is padding.
@@ -139,7 +189,9 @@ pub(crate) fn read(octets: &[u8], edge: &dyn Fn(u32) -> u32) -> Result<Vec<Seen>
 
 fn edges(data: &[u8], edge: &dyn Fn(u32) -> u32) -> Vec<u8> {
     let (words, rest) = data.as_chunks::<4>();
-    let mapped = words.iter().flat_map(|word| edge(u32::from_be_bytes(*word)).to_be_bytes());
+    let mapped = words
+        .iter()
+        .flat_map(|word| edge(u32::from_be_bytes(*word)).to_be_bytes());
     mapped.chain(rest.iter().copied()).collect()
 }
 
@@ -154,16 +206,28 @@ fn word(option: &Seen) -> String {
         Seen::Nop => "nop".to_owned(),
         Seen::Eol => "eol".to_owned(),
         Seen::Timestamp { value, echo } => format!("TS val {value} ecr {echo}"),
-        Seen::Other { kind: kind::KIND_MSS, data } => match data.as_slice() {
+        Seen::Other {
+            kind: kind::KIND_MSS,
+            data,
+        } => match data.as_slice() {
             &[high, low] => format!("mss {}", u16::from_be_bytes([high, low])),
             _ => raw(kind::KIND_MSS, data),
         },
-        Seen::Other { kind: kind::KIND_WINDOW_SCALE, data } => match data.as_slice() {
+        Seen::Other {
+            kind: kind::KIND_WINDOW_SCALE,
+            data,
+        } => match data.as_slice() {
             [shift] => format!("wscale {shift}"),
             _ => raw(kind::KIND_WINDOW_SCALE, data),
         },
-        Seen::Other { kind: kind::KIND_SACK_PERMITTED, .. } => "sackOK".to_owned(),
-        Seen::Other { kind: kind::KIND_SACK, data } => {
+        Seen::Other {
+            kind: kind::KIND_SACK_PERMITTED,
+            ..
+        } => "sackOK".to_owned(),
+        Seen::Other {
+            kind: kind::KIND_SACK,
+            data,
+        } => {
             let (words, _) = data.as_chunks::<4>();
             let edges: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
             let blocks: Vec<String> = edges
@@ -217,30 +281,67 @@ mod tests {
             (TcpOption::Mss(1460), &[2, 4, 5, 0xb4]),
             (TcpOption::WindowScale(8), &[3, 3, 8]),
             (TcpOption::SackPermitted, &[4, 2]),
-            (TcpOption::Sack(vec![SackBlock { left: 1, right: 2 }]), &[5, 10, 0, 0, 1, 1, 0, 0, 1, 2]),
             (
-                TcpOption::Timestamp { value: Some(1), echo: 2, echo_absolute: false },
+                TcpOption::Sack(vec![SackBlock { left: 1, right: 2 }]),
+                &[5, 10, 0, 0, 1, 1, 0, 0, 1, 2],
+            ),
+            (
+                TcpOption::Timestamp {
+                    value: Some(1),
+                    echo: 2,
+                    echo_absolute: false,
+                },
                 &[8, 10, 0, 0, 0, 1, 0, 0, 0, 9],
             ),
-            (TcpOption::FastOpen { cookie: Cookie::Request, experimental: false }, &[34, 2]),
             (
-                TcpOption::FastOpen { cookie: Cookie::Octets(vec![1, 2]), experimental: true },
+                TcpOption::FastOpen {
+                    cookie: Cookie::Request,
+                    experimental: false,
+                },
+                &[34, 2],
+            ),
+            (
+                TcpOption::FastOpen {
+                    cookie: Cookie::Octets(vec![1, 2]),
+                    experimental: true,
+                },
                 &[254, 6, 0xf9, 0x89, 1, 2],
             ),
             (
-                TcpOption::AccEcn { order: AccEcnOrder::E0First, counters: vec![1, 0x10203], experimental: false },
+                TcpOption::AccEcn {
+                    order: AccEcnOrder::E0First,
+                    counters: vec![1, 0x10203],
+                    experimental: false,
+                },
                 &[172, 8, 0, 0, 1, 1, 2, 3],
             ),
             (
-                TcpOption::AccEcn { order: AccEcnOrder::E1First, counters: vec![], experimental: false },
+                TcpOption::AccEcn {
+                    order: AccEcnOrder::E1First,
+                    counters: vec![],
+                    experimental: false,
+                },
                 &[174, 2],
             ),
             (
-                TcpOption::AccEcn { order: AccEcnOrder::E1First, counters: vec![5], experimental: true },
+                TcpOption::AccEcn {
+                    order: AccEcnOrder::E1First,
+                    counters: vec![5],
+                    experimental: true,
+                },
                 &[254, 7, 0xac, 0xc1, 0, 0, 5],
             ),
-            (TcpOption::Generic { kind: 77, data: vec![9] }, &[77, 3, 9]),
-            (TcpOption::Md5(Md5::Digest([3; 16])), &[19, 18, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3]),
+            (
+                TcpOption::Generic {
+                    kind: 77,
+                    data: vec![9],
+                },
+                &[77, 3, 9],
+            ),
+            (
+                TcpOption::Md5(Md5::Digest([3; 16])),
+                &[19, 18, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3],
+            ),
         ];
         for (option, expected) in cases {
             assert_eq!(octets(&option), expected, "{option}");
@@ -250,10 +351,17 @@ mod tests {
 
     #[test]
     fn in_words() {
-        let octets = [2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 8, 77, 3, 9, 0];
+        let octets = [
+            2, 4, 5, 0xb4, 4, 2, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2, 1, 3, 3, 8, 77, 3, 9, 0,
+        ];
         let seen = read(&octets, &|edge| edge).unwrap();
-        assert_eq!(words(&seen), "<mss 1460,sackOK,TS val 1 ecr 2,nop,wscale 8,gen-77 09,eol>");
-        let sack = [1, 1, 5, 18, 0, 0, 0, 11, 0, 0, 0, 21, 0, 0, 0, 31, 0, 0, 0, 41];
+        assert_eq!(
+            words(&seen),
+            "<mss 1460,sackOK,TS val 1 ecr 2,nop,wscale 8,gen-77 09,eol>"
+        );
+        let sack = [
+            1, 1, 5, 18, 0, 0, 0, 11, 0, 0, 0, 21, 0, 0, 0, 31, 0, 0, 0, 41,
+        ];
         let seen = read(&sack, &|edge| edge - 10).unwrap();
         assert_eq!(words(&seen), "<nop,nop,sack 1:11 21:31>");
         assert!(read(&[2, 9, 1], &|edge| edge).is_err());

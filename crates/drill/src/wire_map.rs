@@ -42,12 +42,20 @@ impl WireMap {
 
     /// The number on the wire of an injected segment.
     pub(crate) fn seq_in(&self, script: u32, syn: bool) -> u32 {
-        if syn { script } else { script.wrapping_add(self.live_remote) }
+        if syn {
+            script
+        } else {
+            script.wrapping_add(self.live_remote)
+        }
     }
 
     /// The acknowledgement on the wire of an injected segment.
     pub(crate) fn ack_in(&self, script: u32, syn: bool) -> u32 {
-        let base = if syn { self.live_local.wrapping_sub(self.script_local) } else { self.live_local };
+        let base = if syn {
+            self.live_local.wrapping_sub(self.script_local)
+        } else {
+            self.live_local
+        };
         script.wrapping_add(base)
     }
 
@@ -59,12 +67,20 @@ impl WireMap {
     /// The script's number of a segment that left.
     pub(crate) fn seq_out(&self, live: u32, syn: bool) -> u32 {
         let relative = live.wrapping_sub(self.live_local);
-        if syn { relative.wrapping_add(self.script_local) } else { relative }
+        if syn {
+            relative.wrapping_add(self.script_local)
+        } else {
+            relative
+        }
     }
 
     /// The script's number of an acknowledgement that left.
     pub(crate) fn ack_out(&self, live: u32, syn: bool) -> u32 {
-        if syn { live } else { live.wrapping_sub(self.live_remote) }
+        if syn {
+            live
+        } else {
+            live.wrapping_sub(self.live_remote)
+        }
     }
 
     /// An edge of a SACK block that left: the peer's.
@@ -82,7 +98,12 @@ impl WireMap {
 
     /// TSecr on the wire of an injected segment. With `scaled` numbers between those known are as far from the first
     /// as they are in the script. A segment without ACK (`optional`) may echo anything.
-    pub(crate) fn echo_in(&self, script: u32, scaled: bool, optional: bool) -> Result<u32, UnknownTimestamp> {
+    pub(crate) fn echo_in(
+        &self,
+        script: u32,
+        scaled: bool,
+        optional: bool,
+    ) -> Result<u32, UnknownTimestamp> {
         if let Some(live) = self.timestamps.get(&script) {
             return Ok(*live);
         }

@@ -16,7 +16,8 @@ fn root() -> PathBuf {
 
 /// All scripts below `folder`, by their path, sorted.
 fn walk(folder: &Path, into: &mut Vec<PathBuf>) {
-    let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     for path in paths {
@@ -37,8 +38,12 @@ struct Script {
 /// The leniency that the comments at the top of a script declare: `// lenient: window, acks`.
 fn declared(source: &str) -> Lenient {
     let top = source.lines().take_while(|line| line.starts_with("//"));
-    let words = top.filter_map(|line| line.strip_prefix("// lenient: ")).flat_map(|list| list.split(", "));
-    words.map(|word| word.parse().expect("a leniency")).collect()
+    let words = top
+        .filter_map(|line| line.strip_prefix("// lenient: "))
+        .flat_map(|list| list.split(", "));
+    words
+        .map(|word| word.parse().expect("a leniency"))
+        .collect()
 }
 
 fn scripts() -> Vec<Script> {
@@ -46,13 +51,29 @@ fn scripts() -> Vec<Script> {
     let mut paths = Vec::new();
     walk(&root, &mut paths);
     let read = |path: PathBuf| {
-        let name = path.strip_prefix(&root).unwrap().to_string_lossy().replace('\\', "/");
+        let name = path
+            .strip_prefix(&root)
+            .unwrap()
+            .to_string_lossy()
+            .replace('\\', "/");
         let source = fs::read_to_string(&path).unwrap();
-        let config = Config { script: name.clone(), lenient: declared(&source), ..Config::default() };
-        Script { name, source, config }
+        let config = Config {
+            script: name.clone(),
+            lenient: declared(&source),
+            ..Config::default()
+        };
+        Script {
+            name,
+            source,
+            config,
+        }
     };
     let known = format!("{KNOWN}/");
-    paths.into_iter().map(read).filter(|script| !script.name.starts_with(&known)).collect()
+    paths
+        .into_iter()
+        .map(read)
+        .filter(|script| !script.name.starts_with(&known))
+        .collect()
 }
 
 fn text(report: &Report) -> String {
@@ -67,13 +88,22 @@ fn all_pass_and_twice_the_same() {
     for script in &scripts {
         let first = woshou_drill::run(&script.source, &script.config);
         let again = woshou_drill::run(&script.source, &script.config);
-        assert_eq!(text(&first), text(&again), "{}: two runs differ", script.name);
+        assert_eq!(
+            text(&first),
+            text(&again),
+            "{}: two runs differ",
+            script.name
+        );
         if first.status != Status::Pass {
             failed += 1;
             let _ = writeln!(failures, "{}", text(&first));
         }
     }
-    assert!(failed == 0, "{failures}\n{failed} of {} scripts do not pass", scripts.len());
+    assert!(
+        failed == 0,
+        "{failures}\n{failed} of {} scripts do not pass",
+        scripts.len()
+    );
     assert!(scripts.len() >= 150, "{} scripts", scripts.len());
 }
 
@@ -81,8 +111,16 @@ fn all_pass_and_twice_the_same() {
 fn every_script_says_what_it_is_for() {
     for script in scripts() {
         let first = script.source.lines().next().unwrap_or_default();
-        assert!(first.starts_with("// ") && first.len() > 20, "{}: {first}", script.name);
-        assert!(script.source.lines().count() <= 40, "{}: too long", script.name);
+        assert!(
+            first.starts_with("// ") && first.len() > 20,
+            "{}: {first}",
+            script.name
+        );
+        assert!(
+            script.source.lines().count() <= 40,
+            "{}: too long",
+            script.name
+        );
     }
 }
 
@@ -93,7 +131,10 @@ fn mapped_addresses_change_nothing() {
         if script.source.contains("--ip_version") || script.source.contains("icmp") {
             continue;
         }
-        let config = Config { ip_version: Some(woshou_drill::IpVersion::Mapped), ..script.config };
+        let config = Config {
+            ip_version: Some(woshou_drill::IpVersion::Mapped),
+            ..script.config
+        };
         let report = woshou_drill::run(&script.source, &config);
         assert_eq!(report.status, Status::Pass, "{}", text(&report));
     }

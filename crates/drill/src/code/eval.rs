@@ -36,7 +36,10 @@ struct Trouble {
 }
 
 fn trouble(message: impl Into<String>) -> Trouble {
-    Trouble { kind: CodeErrorKind::Error, message: message.into() }
+    Trouble {
+        kind: CodeErrorKind::Error,
+        message: message.into(),
+    }
 }
 
 impl Evaluator {
@@ -47,13 +50,15 @@ impl Evaluator {
     pub fn run(&mut self, text: &str, snapshot: &dyn Snapshot) -> Result<(), CodeError> {
         let statements = parse::statements(&token::tokens(text)?)?;
         // The runner states the snapshot anew before every block: what the script assigned to its names is gone.
-        self.variables.retain(|name, _| snapshot.value(name) == Named::Unknown);
+        self.variables
+            .retain(|name, _| snapshot.value(name) == Named::Unknown);
         for statement in &statements {
-            self.statement(statement, snapshot).map_err(|trouble| CodeError {
-                line: statement.line,
-                kind: trouble.kind,
-                message: trouble.message,
-            })?;
+            self.statement(statement, snapshot)
+                .map_err(|trouble| CodeError {
+                    line: statement.line,
+                    kind: trouble.kind,
+                    message: trouble.message,
+                })?;
         }
         Ok(())
     }
@@ -80,7 +85,11 @@ impl Evaluator {
                 self.output.push('\n');
                 Ok(())
             }
-            Kind::Assign { name, operator, value } => {
+            Kind::Assign {
+                name,
+                operator,
+                value,
+            } => {
                 let mut value = self.value(value, snapshot)?;
                 if let Some(operator) = operator {
                     let before = self.name(name, snapshot)?;
@@ -116,9 +125,15 @@ impl Evaluator {
         }
         if let Some(message) = message {
             let message = self.value(message, snapshot)?.to_string();
-            text.push_str(&format!(" ({})", message.chars().take(200).collect::<String>()));
+            text.push_str(&format!(
+                " ({})",
+                message.chars().take(200).collect::<String>()
+            ));
         }
-        Err(Trouble { kind: CodeErrorKind::Assertion, message: text })
+        Err(Trouble {
+            kind: CodeErrorKind::Assertion,
+            message: text,
+        })
     }
 
     fn name(&self, name: &str, snapshot: &dyn Snapshot) -> Result<Value, Trouble> {
@@ -137,7 +152,10 @@ impl Evaluator {
                 kind: CodeErrorKind::Unsupported,
                 message: short(name),
             }),
-            Named::Unknown => Err(trouble(format!("the name `{}` is not defined", short(name)))),
+            Named::Unknown => Err(trouble(format!(
+                "the name `{}` is not defined",
+                short(name)
+            ))),
         }
     }
 
@@ -155,9 +173,11 @@ impl Evaluator {
                 }
                 self.value(right, snapshot)
             }
-            Node::Binary(op, left, right) => {
-                binary(op, &self.value(left, snapshot)?, &self.value(right, snapshot)?)
-            }
+            Node::Binary(op, left, right) => binary(
+                op,
+                &self.value(left, snapshot)?,
+                &self.value(right, snapshot)?,
+            ),
             Node::Compare(first, rest) => {
                 let mut left = self.value(first, snapshot)?;
                 for (op, right) in rest {
@@ -170,13 +190,17 @@ impl Evaluator {
                 Ok(Value::Int(1))
             }
             Node::Tuple(items) => {
-                let values: Result<_, _> =
-                    items.iter().map(|item| self.value(item, snapshot)).collect();
+                let values: Result<_, _> = items
+                    .iter()
+                    .map(|item| self.value(item, snapshot))
+                    .collect();
                 Ok(Value::Tuple(values?))
             }
             Node::Call(name, arguments) => {
-                let values: Result<Vec<_>, _> =
-                    arguments.iter().map(|item| self.value(item, snapshot)).collect();
+                let values: Result<Vec<_>, _> = arguments
+                    .iter()
+                    .map(|item| self.value(item, snapshot))
+                    .collect();
                 call(name, &values?)
             }
         }
@@ -223,7 +247,10 @@ impl Value {
         }
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "Python's own conversion rounds too")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "Python's own conversion rounds too"
+    )]
     const fn float(&self) -> Option<f64> {
         match self {
             Self::Int(value) => Some(*value as f64),
@@ -276,7 +303,11 @@ fn binary(op: &str, left: &Value, right: &Value) -> Result<Value, Trouble> {
         (Value::Int(a), Value::Int(b)) if op != "/" => integers(op, *a, *b).map(Value::Int),
         _ => match (left.float(), right.float()) {
             (Some(a), Some(b)) => floats(op, a, b).map(Value::Float),
-            _ => Err(trouble(format!("`{op}` of {} and {}", left.kind(), right.kind()))),
+            _ => Err(trouble(format!(
+                "`{op}` of {} and {}",
+                left.kind(),
+                right.kind()
+            ))),
         },
     }
 }
@@ -291,7 +322,13 @@ fn integers(op: &str, a: i128, b: i128) -> Result<i128, Trouble> {
         "-" => a.checked_sub(b),
         "*" => a.checked_mul(b),
         "//" => a.checked_div_euclid(b).map(|q| floor(a, b, q)),
-        "%" => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
+        "%" => a.checked_rem(b).map(|r| {
+            if r != 0 && (r < 0) != (b < 0) {
+                r + b
+            } else {
+                r
+            }
+        }),
         "&" => Some(a & b),
         "|" => Some(a | b),
         "^" => Some(a ^ b),
@@ -305,7 +342,11 @@ fn integers(op: &str, a: i128, b: i128) -> Result<i128, Trouble> {
 
 /// Python rounds quotients down; Euclid's is one off where the divisor is negative and does not divide.
 const fn floor(a: i128, b: i128, euclid: i128) -> i128 {
-    if b < 0 && a.rem_euclid(b) != 0 { euclid - 1 } else { euclid }
+    if b < 0 && a.rem_euclid(b) != 0 {
+        euclid - 1
+    } else {
+        euclid
+    }
 }
 
 fn floats(op: &str, a: f64, b: f64) -> Result<f64, Trouble> {
@@ -321,16 +362,21 @@ fn floats(op: &str, a: f64, b: f64) -> Result<f64, Trouble> {
         "%" => a - b * (a / b).floor(),
         _ => return Err(trouble(format!("`{op}` of numbers with a point"))),
     };
-    if value.is_finite() { Ok(value) } else { Err(too_large()) }
+    if value.is_finite() {
+        Ok(value)
+    } else {
+        Err(too_large())
+    }
 }
 
 fn compare(op: &str, left: &Value, right: &Value) -> Result<bool, Trouble> {
     let order = match (left, right) {
         (Value::Int(a), Value::Int(b)) => Some(a.cmp(b)),
         (Value::Text(a), Value::Text(b)) => Some(a.cmp(b)),
-        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => {
-            left.float().zip(right.float()).and_then(|(a, b)| a.partial_cmp(&b))
-        }
+        (Value::Int(_) | Value::Float(_), Value::Int(_) | Value::Float(_)) => left
+            .float()
+            .zip(right.float())
+            .and_then(|(a, b)| a.partial_cmp(&b)),
         _ => None,
     };
     match (op, order) {
@@ -342,7 +388,11 @@ fn compare(op: &str, left: &Value, right: &Value) -> Result<bool, Trouble> {
         ("<=", Some(order)) => Ok(order.is_le()),
         (">", Some(order)) => Ok(order.is_gt()),
         (">=", Some(order)) => Ok(order.is_ge()),
-        _ => Err(trouble(format!("`{op}` between {} and {}", left.kind(), right.kind()))),
+        _ => Err(trouble(format!(
+            "`{op}` between {} and {}",
+            left.kind(),
+            right.kind()
+        ))),
     }
 }
 
@@ -355,7 +405,10 @@ fn call(name: &str, arguments: &[Value]) -> Result<Value, Trouble> {
         ("abs", [Value::Int(value)]) => value.checked_abs().map(Value::Int).ok_or_else(too_large),
         ("abs", [Value::Float(value)]) => Ok(Value::Float(value.abs())),
         ("int", [Value::Int(value)]) => Ok(Value::Int(*value)),
-        #[expect(clippy::cast_possible_truncation, reason = "saturates, and Python truncates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "saturates, and Python truncates"
+        )]
         ("int", [Value::Float(value)]) => Ok(Value::Int(value.trunc() as i128)),
         ("float", [value]) if value.float().is_some() => {
             Ok(Value::Float(value.float().unwrap_or_default()))
@@ -375,7 +428,10 @@ fn call(name: &str, arguments: &[Value]) -> Result<Value, Trouble> {
         ("abs" | "int" | "float" | "str" | "len" | "min" | "max", _) => {
             Err(trouble(format!("`{name}` of something else than it takes")))
         }
-        _ => Err(trouble(format!("the function `{}` is not known", short(name)))),
+        _ => Err(trouble(format!(
+            "the function `{}` is not known",
+            short(name)
+        ))),
     }
 }
 
@@ -425,7 +481,11 @@ fn format_text(template: &str, values: &Value) -> Result<String, Trouble> {
     if values.next().is_some() {
         return Err(trouble("too many values for the format"));
     }
-    if text.len() > MAX_TEXT { Err(trouble("a string that is too long")) } else { Ok(text) }
+    if text.len() > MAX_TEXT {
+        Err(trouble("a string that is too long"))
+    } else {
+        Ok(text)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Reads the statements of a code block.
 
-use super::token::{Placed, Token};
 use super::CodeError;
+use super::token::{Placed, Token};
 
 /// How deep expressions nest at most; no assertion comes near it.
 const MAX_DEPTH: u32 = 64;
@@ -33,16 +33,28 @@ pub(super) struct Statement {
 /// What a statement does.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind {
-    Assert { test: Node, message: Option<Node> },
+    Assert {
+        test: Node,
+        message: Option<Node>,
+    },
     Print(Vec<Node>),
     /// `name = value` or, with an operator, `name += value`.
-    Assign { name: String, operator: Option<&'static str>, value: Node },
+    Assign {
+        name: String,
+        operator: Option<&'static str>,
+        value: Node,
+    },
     Expression(Node),
 }
 
 /// Reads all statements.
 pub(super) fn statements(tokens: &[Placed]) -> Result<Vec<Statement>, CodeError> {
-    let mut parser = Parser { tokens, at: 0, depth: 0, operators: 0 };
+    let mut parser = Parser {
+        tokens,
+        at: 0,
+        depth: 0,
+        operators: 0,
+    };
     let mut statements = Vec::new();
     while parser.at < tokens.len() {
         if parser.peek() == Some(&Token::End) {
@@ -77,7 +89,10 @@ impl Parser<'_> {
     }
 
     fn line(&self) -> u32 {
-        self.tokens.get(self.at).or(self.tokens.last()).map_or(0, |(_, line)| *line)
+        self.tokens
+            .get(self.at)
+            .or(self.tokens.last())
+            .map_or(0, |(_, line)| *line)
     }
 
     fn unexpected(&self, expected: &str) -> CodeError {
@@ -100,7 +115,9 @@ impl Parser<'_> {
 
     /// The operator that comes next, when it is one of `any`.
     fn operator(&mut self, any: &[&'static str]) -> Option<&'static str> {
-        let Some(Token::Op(op)) = self.peek() else { return None };
+        let Some(Token::Op(op)) = self.peek() else {
+            return None;
+        };
         let op = *op;
         any.contains(&op).then(|| {
             self.at += 1;
@@ -123,8 +140,9 @@ impl Parser<'_> {
         if self.keyword("print") {
             return self.print().map(Some);
         }
-        const ASSIGN: [&str; 11] =
-            ["=", "+=", "-=", "*=", "/=", "%=", "//=", "&=", "|=", "^=", "<<="];
+        const ASSIGN: [&str; 11] = [
+            "=", "+=", "-=", "*=", "/=", "%=", "//=", "&=", "|=", "^=", "<<=",
+        ];
         if let (Some((Token::Name(name), _)), Some((Token::Op(op), _))) =
             (self.tokens.get(self.at), self.tokens.get(self.at + 1))
             && ASSIGN.contains(op)
@@ -144,7 +162,11 @@ impl Parser<'_> {
                 _ => Some("<<"),
             };
             let value = self.tuple()?;
-            return Ok(Some(Kind::Assign { name: name.clone(), operator, value }));
+            return Ok(Some(Kind::Assign {
+                name: name.clone(),
+                operator,
+                value,
+            }));
         }
         self.tuple().map(|node| Some(Kind::Expression(node)))
     }
@@ -198,7 +220,10 @@ impl Parser<'_> {
     fn link(&mut self) -> Result<(), CodeError> {
         self.operators += 1;
         if self.operators > MAX_OPERATORS {
-            return Err(CodeError::syntax(self.line(), "an expression that is too long"));
+            return Err(CodeError::syntax(
+                self.line(),
+                "an expression that is too long",
+            ));
         }
         Ok(())
     }
@@ -232,13 +257,23 @@ impl Parser<'_> {
             self.link()?;
             rest.push((op, self.arithmetic(0)?));
         }
-        Ok(if rest.is_empty() { first } else { Node::Compare(Box::new(first), rest) })
+        Ok(if rest.is_empty() {
+            first
+        } else {
+            Node::Compare(Box::new(first), rest)
+        })
     }
 
     /// Binary operators, from `|` up to `*`.
     fn arithmetic(&mut self, level: usize) -> Result<Node, CodeError> {
-        const LEVELS: [&[&str]; 6] =
-            [&["|"], &["^"], &["&"], &["<<", ">>"], &["+", "-"], &["*", "//", "/", "%"]];
+        const LEVELS: [&[&str]; 6] = [
+            &["|"],
+            &["^"],
+            &["&"],
+            &["<<", ">>"],
+            &["+", "-"],
+            &["*", "//", "/", "%"],
+        ];
         let Some(operators) = LEVELS.get(level) else {
             return self.unary();
         };
@@ -295,8 +330,12 @@ impl Parser<'_> {
                 self.at += 1;
                 let trailing = self.at;
                 let mut items = self.parenthesised()?;
-                let comma = self.tokens.get(self.at.wrapping_sub(2)).map(|(token, _)| token);
-                let tuple = items.len() != 1 || comma == Some(&Token::Op(",")) && self.at > trailing;
+                let comma = self
+                    .tokens
+                    .get(self.at.wrapping_sub(2))
+                    .map(|(token, _)| token);
+                let tuple =
+                    items.len() != 1 || comma == Some(&Token::Op(",")) && self.at > trailing;
                 Ok(match items.pop() {
                     Some(one) if !tuple => one,
                     Some(last) => {

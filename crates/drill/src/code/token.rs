@@ -17,8 +17,9 @@ pub(super) enum Token {
 
 /// Operators, longer ones first.
 const OPERATORS: [&str; 36] = [
-    "**", "//=", "<<=", ">>=", "==", "!=", "<>", "<=", ">=", "<<", ">>", "//", "+=", "-=", "*=", "/=", "%=",
-    "&=", "|=", "^=", "<", ">", "=", "+", "-", "*", "/", "%", "&", "|", "^", "~", "(", ")", ",", ".",
+    "**", "//=", "<<=", ">>=", "==", "!=", "<>", "<=", ">=", "<<", ">>", "//", "+=", "-=", "*=",
+    "/=", "%=", "&=", "|=", "^=", "<", ">", "=", "+", "-", "*", "/", "%", "&", "|", "^", "~", "(",
+    ")", ",", ".",
 ];
 
 /// A token and its line, from 0.
@@ -26,7 +27,12 @@ pub(super) type Placed = (Token, u32);
 
 /// Splits `text`; the last token is [`Token::End`].
 pub(super) fn tokens(text: &str) -> Result<Vec<Placed>, CodeError> {
-    let mut lexer = Lexer { rest: text, line: 0, depth: 0, out: Vec::new() };
+    let mut lexer = Lexer {
+        rest: text,
+        line: 0,
+        depth: 0,
+        out: Vec::new(),
+    };
     while !lexer.rest.is_empty() {
         lexer.step()?;
     }
@@ -48,7 +54,10 @@ impl<'a> Lexer<'a> {
     }
 
     fn take(&mut self, octets: usize) -> &'a str {
-        let (taken, rest) = self.rest.split_at_checked(octets).unwrap_or((self.rest, ""));
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(octets)
+            .unwrap_or((self.rest, ""));
         self.rest = rest;
         taken
     }

@@ -11,7 +11,9 @@ pub(super) fn ip(arguments: &[&str]) -> Vec<Effect> {
         Some(object) if is_short_for(object, "route") => route(&rest.collect::<Vec<_>>()),
         Some(object) if is_short_for(object, "link") => link(&rest.collect::<Vec<_>>()),
         Some(object) if is_short_for(object, "tcp_metrics") => {
-            vec![Effect::Nothing("nothing is remembered of earlier connections")]
+            vec![Effect::Nothing(
+                "nothing is remembered of earlier connections",
+            )]
         }
         Some("addr" | "address" | "a") if matches!(rest.next(), None | Some("show" | "list")) => {
             vec![Effect::Nothing("it only prints")]
@@ -47,7 +49,10 @@ fn route(words: &[&str]) -> Vec<Effect> {
             "advmss" => number(rest.next()).map(Turn::Mss),
             "rto_min" => rest.next().and_then(|t| time(t)).map(Turn::MinRto),
             "mtu" => {
-                let value = rest.next().filter(|value| **value != "lock").or_else(|| rest.next());
+                let value = rest
+                    .next()
+                    .filter(|value| **value != "lock")
+                    .or_else(|| rest.next());
                 number(value).map(Turn::Mtu)
             }
             "unreachable" | "blackhole" | "prohibit" | "features" | "congctl" | "quickack"
@@ -98,7 +103,9 @@ fn link(words: &[&str]) -> Vec<Effect> {
     if words.contains(&"down") {
         return vec![Effect::Unsupported("ip link set down".to_owned())];
     }
-    vec![Effect::Nothing("packets are compared as a device without offloads would send them")]
+    vec![Effect::Nothing(
+        "packets are compared as a device without offloads would send them",
+    )]
 }
 
 pub(super) fn ifconfig(words: &[&str]) -> Vec<Effect> {
@@ -117,7 +124,18 @@ pub(super) fn ifconfig(words: &[&str]) -> Vec<Effect> {
 /// Queues without delay or loss change nothing: the drill's link has no queue.
 pub(super) fn tc(words: &[&str]) -> Vec<Effect> {
     let harmless = |word: &&str| {
-        ["pfifo", "bfifo", "pfifo_fast", "fq", "fq_codel", "codel", "noqueue", "mq", "clsact"].contains(word)
+        [
+            "pfifo",
+            "bfifo",
+            "pfifo_fast",
+            "fq",
+            "fq_codel",
+            "codel",
+            "noqueue",
+            "mq",
+            "clsact",
+        ]
+        .contains(word)
     };
     let verb = words.get(1).copied().unwrap_or("");
     match words.first().copied() {
@@ -129,7 +147,11 @@ pub(super) fn tc(words: &[&str]) -> Vec<Effect> {
         }
         Some("qdisc" | "q") => {
             let known = ["netem", "tbf", "htb", "sfq", "red", "cake", "etf"];
-            let kind = words.iter().find(|w| known.contains(w)).copied().unwrap_or("qdisc");
+            let kind = words
+                .iter()
+                .find(|w| known.contains(w))
+                .copied()
+                .unwrap_or("qdisc");
             vec![Effect::Unsupported(format!("tc {kind}"))]
         }
         _ => unsupported("tc", words),

@@ -62,7 +62,10 @@ fn is_assignment(word: &str) -> bool {
 }
 
 fn is_keyword(word: &str) -> bool {
-    ["if", "for", "while", "until", "case", "function", "{", "(", "!", "then", "do"].contains(&word)
+    [
+        "if", "for", "while", "until", "case", "function", "{", "(", "!", "then", "do",
+    ]
+    .contains(&word)
 }
 
 fn pieces(text: &str) -> Result<Vec<Piece>, String> {
@@ -77,13 +80,14 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
             '\\' => word.get_or_insert_default().extend(chars.next()),
             '\'' | '"' => quoted(c, &mut chars, word.get_or_insert_default())?,
             '`' => return Err("the shell's command substitution".to_owned()),
-            '$' if chars.peek() == Some(&'(') => substitution(&mut chars, word.get_or_insert_default())?,
-            '#' if word.is_none() => {
-                while chars.next_if(|c| *c != '\n').is_some() {}
+            '$' if chars.peek() == Some(&'(') => {
+                substitution(&mut chars, word.get_or_insert_default())?
             }
+            '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
             '\n' | ';' | '|' | '&' | '>' | '<' | ' ' | '\t' | '\r' => {
                 // A number right in front of `>` names what is redirected.
-                let descriptor = |w: &String| matches!(c, '>' | '<') && w.bytes().all(|b| b.is_ascii_digit());
+                let descriptor =
+                    |w: &String| matches!(c, '>' | '<') && w.bytes().all(|b| b.is_ascii_digit());
                 let taken = word.take();
                 let other = taken.as_ref().is_some_and(|w| descriptor(w) && w != "1");
                 pieces.extend(taken.filter(|w| !descriptor(w)).map(Piece::Word));
@@ -114,7 +118,11 @@ fn separator(c: char, chars: &mut Chars<'_>, pieces: &mut Vec<Piece>, other: boo
                 // `2>&1`: another descriptor.
                 while chars.next_if(|c| c.is_ascii_digit() || *c == '-').is_some() {}
             } else {
-                pieces.push(if c == '<' || other { Piece::From } else { Piece::Into });
+                pieces.push(if c == '<' || other {
+                    Piece::From
+                } else {
+                    Piece::Into
+                });
             }
         }
         _ => {}
@@ -141,13 +149,20 @@ fn substitution(chars: &mut Chars<'_>, word: &mut String) -> Result<(), String> 
         match c {
             '(' => depth += 1,
             ')' if depth == 1 => {
-                let first = inner.trim_start_matches('(').split_whitespace().next().unwrap_or("");
+                let first = inner
+                    .trim_start_matches('(')
+                    .split_whitespace()
+                    .next()
+                    .unwrap_or("");
                 return match first {
                     "dirname" | "pwd" | "basename" | "realpath" => {
                         word.push('.');
                         Ok(())
                     }
-                    _ => Err(format!("the shell's $({})", first.chars().take(30).collect::<String>())),
+                    _ => Err(format!(
+                        "the shell's $({})",
+                        first.chars().take(30).collect::<String>()
+                    )),
                 };
             }
             ')' => depth = depth.saturating_sub(1),

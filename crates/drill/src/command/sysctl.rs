@@ -3,7 +3,6 @@
 use core::time::Duration;
 use std::sync::Arc;
 
-use woshou_tcp::KeepAlive;
 use woshou_tcp::congestion::NewReno;
 
 use crate::profile::{Knobs, backoff_sum, linux_receive_buffer};
@@ -19,7 +18,8 @@ pub(super) enum Outcome {
 
 use Outcome::{Nothing, Set, Unsupported};
 
-const NO_OFFLOAD: Outcome = Nothing("packets are compared as a device without offloads would send them");
+const NO_OFFLOAD: Outcome =
+    Nothing("packets are compared as a device without offloads would send them");
 const NO_MEMORY: Outcome = Nothing("a drill starts anew");
 const USED_ELSEWHERE: Outcome = Nothing("a script that uses it is told so where it does");
 const DEFAULT: Outcome = Nothing("woshou does the same");
@@ -29,16 +29,16 @@ pub(super) fn apply(knobs: &mut Knobs, name: &str, value: &str) -> Outcome {
     let numbers: Vec<i64> = value.split(' ').filter_map(number).collect();
     let first = numbers.first().copied();
     if let Some(name) = name.strip_prefix("net.ipv4.") {
-        return first.map_or_else(
-            || linux_words(knobs, name, value),
-            |first| linux(knobs, name, &numbers, first),
-        );
+        return match first {
+            Some(first) => linux(knobs, name, &numbers, first),
+            None => linux_words(knobs, name, value),
+        };
     }
     if let Some(name) = name.strip_prefix("net.inet.tcp.") {
-        return first.map_or_else(
-            || freebsd_words(knobs, name, value),
-            |first| freebsd(knobs, name, first),
-        );
+        return match first {
+            Some(first) => freebsd(knobs, name, first),
+            None => freebsd_words(knobs, name, value),
+        };
     }
     match (name, first) {
         ("kern.ipc.maxsockbuf", Some(octets)) => {
@@ -47,11 +47,15 @@ pub(super) fn apply(knobs: &mut Knobs, name: &str, value: &str) -> Outcome {
         }
         ("net.inet.ip.ttl" | "net.inet6.ip6.hlim", Some(ttl)) => set_ttl(knobs, ttl),
         ("net.inet.icmp.icmplim" | "net.inet6.icmp6.errppslimit", Some(rate)) => {
-            knobs.stack.replies_per_second =
-                u32::try_from(rate).ok().filter(|rate| *rate > 0).unwrap_or(u32::MAX);
+            knobs.stack.replies_per_second = u32::try_from(rate)
+                .ok()
+                .filter(|rate| *rate > 0)
+                .unwrap_or(u32::MAX);
             Set
         }
-        ("net.ipv6.conf.all.hop_limit" | "net.ipv6.conf.default.hop_limit", Some(ttl)) => set_ttl(knobs, ttl),
+        ("net.ipv6.conf.all.hop_limit" | "net.ipv6.conf.default.hop_limit", Some(ttl)) => {
+            set_ttl(knobs, ttl)
+        }
         _ if other_is_harmless(name) => Nothing("it is not TCP's"),
         _ => Unsupported,
     }
@@ -76,15 +80,24 @@ fn set_ttl(knobs: &mut Knobs, ttl: i64) -> Outcome {
 
 fn other_is_harmless(name: &str) -> bool {
     const PREFIXES: [&str; 9] = [
-        "net.core.", "net.unix.", "kern.ipc.", "kern.timecounter.", "net.ipv6.auto_flowlabels",
-        "net.ipv6.flowlabel", "net.inet.ip.portrange.", "net.inet6.ip6.dad_count", "kernel.",
+        "net.core.",
+        "net.unix.",
+        "kern.ipc.",
+        "kern.timecounter.",
+        "net.ipv6.auto_flowlabels",
+        "net.ipv6.flowlabel",
+        "net.inet.ip.portrange.",
+        "net.inet6.ip6.dad_count",
+        "kernel.",
     ];
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// The least shift that makes a window of `octets` sayable.
 fn scale_for(octets: i64) -> u8 {
-    (0..14).find(|shift| (65_535_i64 << shift) >= octets).unwrap_or(14)
+    (0..14)
+        .find(|shift| (65_535_i64 << shift) >= octets)
+        .unwrap_or(14)
 }
 
 fn millis(value: i64) -> Duration {
@@ -107,13 +120,11 @@ fn set_duration(knob: &mut Duration, value: Duration) -> Outcome {
 
 /// Only `value` is what woshou does.
 fn only(value: i64, does: &[i64]) -> Outcome {
-    if does.contains(&value) { DEFAULT } else { Unsupported }
-}
-
-fn keep_alive(knobs: &mut Knobs, set: impl FnOnce(&mut KeepAlive)) -> Outcome {
-    // The parameters are those of sockets that ask for keep-alive; the switch is SO_KEEPALIVE.
-    set(&mut knobs.keep_alive);
-    Set
+    if does.contains(&value) {
+        DEFAULT
+    } else {
+        Unsupported
+    }
 }
 
 /// `net.ipv4.`, the value a number or several.
@@ -125,7 +136,8 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
         "tcp_window_scaling" => set_bool(&mut tcp.window_scaling, value),
         "tcp_rmem" => match numbers {
             [_, default, most] => {
-                tcp.receive_buffer = linux_receive_buffer(u64::try_from(*default).unwrap_or(0)).max(1);
+                tcp.receive_buffer =
+                    linux_receive_buffer(u64::try_from(*default).unwrap_or(0)).max(1);
                 tcp.window_scale = Some(scale_for(*most));
                 Set
             }
@@ -145,23 +157,23 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
         }
         "tcp_retries2" => {
             let retries = u32::try_from(value).unwrap_or(0);
-            tcp.user_timeout = backoff_sum(Duration::from_millis(200), retries, Duration::from_secs(120));
+            tcp.user_timeout = backoff_sum(
+                Duration::from_millis(200),
+                retries,
+                Duration::from_secs(120),
+            );
             Set
         }
         "tcp_retries1" => {
             tcp.r1 = u8::try_from(value).unwrap_or(u8::MAX);
             Set
         }
-        "tcp_rto_min_us" => {
-            set_duration(&mut tcp.min_rto, Duration::from_micros(u64::try_from(value).unwrap_or(0)))
-        }
+        "tcp_rto_min_us" => set_duration(
+            &mut tcp.min_rto,
+            Duration::from_micros(u64::try_from(value).unwrap_or(0)),
+        ),
         "tcp_rto_max_ms" => set_duration(&mut tcp.max_rto, millis(value)),
         "tcp_fin_timeout" => set_duration(&mut tcp.fin_wait_2, seconds(value)),
-        "tcp_keepalive_time" => keep_alive(knobs, |k| k.idle_after = seconds(value)),
-        "tcp_keepalive_intvl" => keep_alive(knobs, |k| k.interval = seconds(value)),
-        "tcp_keepalive_probes" => {
-            keep_alive(knobs, |k| k.probes = u8::try_from(value).unwrap_or(u8::MAX))
-        }
         "tcp_reordering" => {
             tcp.duplicate_threshold = u8::try_from(value).unwrap_or(u8::MAX).max(1);
             Set
@@ -186,31 +198,77 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
 /// `net.ipv4.`: what woshou has one way of, or none.
 fn linux_fixed(name: &str, value: i64) -> Outcome {
     match name {
-        "tcp_dsack" | "tcp_fack" | "tcp_frto" | "tcp_recovery" | "tcp_early_retrans"
-        | "tcp_moderate_rcvbuf" | "tcp_thin_linear_timeouts" | "tcp_ecn_option" | "tcp_ecn_fallback"
-        | "tcp_ecn_option_beacon" | "tcp_comp_sack_nr" | "tcp_comp_sack_delay_ns" | "tcp_comp_sack_slack_ns"
+        "tcp_dsack"
+        | "tcp_fack"
+        | "tcp_frto"
+        | "tcp_recovery"
+        | "tcp_early_retrans"
+        | "tcp_moderate_rcvbuf"
+        | "tcp_thin_linear_timeouts"
+        | "tcp_ecn_option"
+        | "tcp_ecn_fallback"
+        | "tcp_ecn_option_beacon"
+        | "tcp_comp_sack_nr"
+        | "tcp_comp_sack_delay_ns"
+        | "tcp_comp_sack_slack_ns"
         | "tcp_max_reordering" => Nothing("what woshou does of it shows in its packets"),
         "tcp_slow_start_after_idle" => Nothing("woshou restarts as RFC 5681 section 4.1 has it"),
-        "tcp_min_tso_segs" | "tcp_tso_win_divisor" | "tcp_tso_rtt_log" | "tcp_autocorking"
-        | "tcp_limit_output_bytes" | "tcp_pacing_ss_ratio" | "tcp_pacing_ca_ratio" | "tcp_backlog_ack_defer" => {
-            NO_OFFLOAD
-        }
-        "tcp_no_metrics_save" | "tcp_no_ssthresh_metrics_save" | "tcp_low_latency" | "tcp_mem" | "tcp_pingpong_thresh"
-        | "tcp_app_win" | "tcp_max_orphans" | "tcp_max_tw_buckets" | "tcp_reflect_tos"
-        | "tcp_challenge_ack_limit" | "tcp_invalid_ratelimit" | "tcp_tw_reuse" | "tcp_tw_reuse_delay"
-        | "tcp_probe_interval" | "tcp_probe_threshold" | "tcp_base_mss" | "tcp_mtu_probe_floor"
-        | "ip_local_port_range" | "ip_local_reserved_ports" | "route.flush" | "tcp_migrate_req"
-        | "tcp_plb_enabled" | "tcp_l3mdev_accept" | "tcp_child_ehash_entries" | "tcp_adv_win_scale" => NO_MEMORY,
-        "tcp_fastopen" | "tcp_fastopen_blackhole_timeout_sec" | "tcp_fastopen_key" | "tcp_fastopen_cookies" => {
-            USED_ELSEWHERE
-        }
-        "tcp_mtu_probing" | "tcp_shrink_window" | "tcp_abort_on_overflow" | "tcp_rfc1337" | "tcp_stdurg"
-        | "tcp_workaround_signed_windows" | "tcp_orphan_retries" | "ip_no_pmtu_disc"
+        "tcp_min_tso_segs"
+        | "tcp_tso_win_divisor"
+        | "tcp_tso_rtt_log"
+        | "tcp_autocorking"
+        | "tcp_limit_output_bytes"
+        | "tcp_pacing_ss_ratio"
+        | "tcp_pacing_ca_ratio"
+        | "tcp_backlog_ack_defer" => NO_OFFLOAD,
+        "tcp_no_metrics_save"
+        | "tcp_no_ssthresh_metrics_save"
+        | "tcp_low_latency"
+        | "tcp_mem"
+        | "tcp_pingpong_thresh"
+        | "tcp_app_win"
+        | "tcp_max_orphans"
+        | "tcp_max_tw_buckets"
+        | "tcp_reflect_tos"
+        | "tcp_challenge_ack_limit"
+        | "tcp_invalid_ratelimit"
+        | "tcp_tw_reuse"
+        | "tcp_tw_reuse_delay"
+        | "tcp_probe_interval"
+        | "tcp_probe_threshold"
+        | "tcp_base_mss"
+        | "tcp_mtu_probe_floor"
+        | "ip_local_port_range"
+        | "ip_local_reserved_ports"
+        | "route.flush"
+        | "tcp_migrate_req"
+        | "tcp_plb_enabled"
+        | "tcp_l3mdev_accept"
+        | "tcp_child_ehash_entries"
+        | "tcp_adv_win_scale" => NO_MEMORY,
+        "tcp_fastopen"
+        | "tcp_fastopen_blackhole_timeout_sec"
+        | "tcp_fastopen_key"
+        | "tcp_fastopen_cookies" => USED_ELSEWHERE,
+        "tcp_mtu_probing"
+        | "tcp_shrink_window"
+        | "tcp_abort_on_overflow"
+        | "tcp_rfc1337"
+        | "tcp_stdurg"
+        | "tcp_workaround_signed_windows"
+        | "tcp_orphan_retries"
+        | "ip_no_pmtu_disc"
         | "tcp_syn_linear_timeouts" => only(value, &[0]),
         "tcp_syncookies" => only(value, &[0, 1]),
+        "tcp_keepalive_time" => only(value, &[7200]),
+        "tcp_keepalive_intvl" => only(value, &[75]),
+        "tcp_keepalive_probes" => only(value, &[9]),
         // Unset is the most that the type can say.
         "tcp_notsent_lowat" => only(value, &[-1, 4_294_967_295, 2_147_483_647]),
-        _ if name.starts_with("icmp_") || name.starts_with("conf.") || name.starts_with("neigh.") => {
+        _ if name.starts_with("icmp_")
+            || name.starts_with("conf.")
+            || name.starts_with("neigh.") =>
+        {
             Nothing("it is not TCP's")
         }
         _ => Unsupported,
@@ -266,9 +324,6 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
         // FreeBSD adds the slop to every timeout; the least timeout is where it shows.
         "rexmit_slop" => set_duration(&mut tcp.min_rto, millis(value.saturating_add(30))),
         "keepinit" => set_duration(&mut tcp.open_timeout, millis(value)),
-        "keepidle" => keep_alive(knobs, |k| k.idle_after = millis(value)),
-        "keepintvl" => keep_alive(knobs, |k| k.interval = millis(value)),
-        "keepcnt" => keep_alive(knobs, |k| k.probes = u8::try_from(value).unwrap_or(u8::MAX)),
         "delacktime" => set_duration(&mut tcp.delayed_ack, millis(value)),
         "delayed_ack" => {
             tcp.ack_every = if value == 0 { 1 } else { 2 };
@@ -292,14 +347,29 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
 /// `net.inet.tcp.`: what woshou has one way of, or none.
 fn freebsd_fixed(name: &str, value: i64) -> Outcome {
     match name {
-        "blackhole" | "insecure_rst" | "insecure_syn" | "insecure_ack" | "drop_synfin" | "syncookies_only"
-        | "always_keepalive" | "rexmit_drop_options" | "ts_offset_per_conn" | "tolerate_missing_ts"
-        | "nolocaltimewait" | "fast_finwait2_recycle" | "pmtud_blackhole_detection" | "log_in_vain" | "udp_tunneling_port"
+        "blackhole"
+        | "insecure_rst"
+        | "insecure_syn"
+        | "insecure_ack"
+        | "drop_synfin"
+        | "syncookies_only"
+        | "always_keepalive"
+        | "rexmit_drop_options"
+        | "ts_offset_per_conn"
+        | "tolerate_missing_ts"
+        | "nolocaltimewait"
+        | "fast_finwait2_recycle"
+        | "pmtud_blackhole_detection"
+        | "log_in_vain"
+        | "udp_tunneling_port"
         | "fastopen.server_enable" => only(value, &[0]),
         "path_mtu_discovery" | "rfc3042" | "rfc3390" | "do_prr" | "rfc6675_pipe" | "rfc3465" => {
             Nothing("what woshou does of it shows in its packets")
         }
         "syncookies" | "syncache.rst_on_sock_fail" => only(value, &[0, 1]),
+        "keepidle" => only(value, &[7_200_000]),
+        "keepintvl" => only(value, &[75_000]),
+        "keepcnt" => only(value, &[8, 9]),
         "mssdflt" => only(value, &[536]),
         "v6mssdflt" => only(value, &[1220]),
         _ => freebsd_harmless(name),
@@ -309,8 +379,19 @@ fn freebsd_fixed(name: &str, value: i64) -> Outcome {
 fn freebsd_harmless(name: &str) -> Outcome {
     const NO_CACHE: [&str; 3] = ["hostcache.", "hc.", "syncache."];
     const PREFIXES: [&str; 13] = [
-        "fastopen.", "recvbuf_", "sendbuf_", "tso", "log_debug", "lro", "sack.", "ecn.", "bb.", "abc_l_var",
-        "cc.cubic.", "cc.newreno.", "maxtcptw",
+        "fastopen.",
+        "recvbuf_",
+        "sendbuf_",
+        "tso",
+        "log_debug",
+        "lro",
+        "sack.",
+        "ecn.",
+        "bb.",
+        "abc_l_var",
+        "cc.cubic.",
+        "cc.newreno.",
+        "maxtcptw",
     ];
     if NO_CACHE.iter().any(|prefix| name.starts_with(prefix)) {
         return NO_MEMORY;

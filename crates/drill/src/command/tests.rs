@@ -6,7 +6,10 @@ use super::{Effect, Turn, recognise};
 use crate::profile::Profile;
 
 fn sysctl(name: &str, value: &str) -> Effect {
-    Effect::Set(Turn::Sysctl { name: name.to_owned(), value: value.to_owned() })
+    Effect::Set(Turn::Sysctl {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    })
 }
 
 fn unsupported(name: &str) -> Effect {
@@ -32,7 +35,9 @@ fn sysctls_in_every_spelling() {
         assert_eq!(recognise(text), [sysctl(name, "0")], "{text}");
     }
     assert_eq!(
-        recognise("sysctl -w net.ipv4.tcp_rmem=\"4096  540000\t15000000\" a.b=1; sysctl c.d=2 && sysctl e.f=3\nsysctl g"),
+        recognise(
+            "sysctl -w net.ipv4.tcp_rmem=\"4096  540000\t15000000\" a.b=1; sysctl c.d=2 && sysctl e.f=3\nsysctl g"
+        ),
         [
             sysctl("net.ipv4.tcp_rmem", "4096 540000 15000000"),
             sysctl("a.b", "1"),
@@ -45,49 +50,109 @@ fn sysctls_in_every_spelling() {
 
 #[test]
 fn files_of_the_suites() {
-    for text in ["../common/defaults.sh", "source ./defaults.sh", ". \"$(dirname $0)/defaults.sh\"", "sh defaults.sh"] {
-        assert_eq!(recognise(text), [Effect::Defaults(Profile::Linux)], "{text}");
+    for text in [
+        "../common/defaults.sh",
+        "source ./defaults.sh",
+        ". \"$(dirname $0)/defaults.sh\"",
+        "sh defaults.sh",
+    ] {
+        assert_eq!(
+            recognise(text),
+            [Effect::Defaults(Profile::Linux)],
+            "{text}"
+        );
     }
-    assert!(matches!(recognise("/tmp/sysctl_restore_${PPID}.sh")[..], [Effect::Nothing(_)]));
+    assert!(matches!(
+        recognise("/tmp/sysctl_restore_${PPID}.sh")[..],
+        [Effect::Nothing(_)]
+    ));
 }
 
 #[test]
 fn routes_and_links() {
     let cases = [
-        ("ip route change 192.0.2.0/24 dev tun0 initcwnd 3", Effect::Set(Turn::InitialWindow(3))),
-        ("ip -6 ro replace default via ::1 advmss 500", Effect::Set(Turn::Mss(500))),
-        ("ip route add 1.2.3.4 dev tun0 rto_min 50ms", Effect::Set(Turn::MinRto(Duration::from_millis(50)))),
-        ("ip link set dev tun0 mtu 1400", Effect::Set(Turn::Mtu(1400))),
-        ("ip route add default dev tun0 mtu lock 1200", Effect::Set(Turn::Mtu(1200))),
-        ("ip route add default dev tun0 features ecn", unsupported("ip route features")),
+        (
+            "ip route change 192.0.2.0/24 dev tun0 initcwnd 3",
+            Effect::Set(Turn::InitialWindow(3)),
+        ),
+        (
+            "ip -6 ro replace default via ::1 advmss 500",
+            Effect::Set(Turn::Mss(500)),
+        ),
+        (
+            "ip route add 1.2.3.4 dev tun0 rto_min 50ms",
+            Effect::Set(Turn::MinRto(Duration::from_millis(50))),
+        ),
+        (
+            "ip link set dev tun0 mtu 1400",
+            Effect::Set(Turn::Mtu(1400)),
+        ),
+        (
+            "ip route add default dev tun0 mtu lock 1200",
+            Effect::Set(Turn::Mtu(1200)),
+        ),
+        (
+            "ip route add default dev tun0 features ecn",
+            unsupported("ip route features"),
+        ),
         ("ip link set tun0 down", unsupported("ip link set down")),
-        ("tc qdisc add dev tun0 root netem delay 10ms", unsupported("tc netem")),
+        (
+            "tc qdisc add dev tun0 root netem delay 10ms",
+            unsupported("tc netem"),
+        ),
         ("ip rule add x", unsupported("ip rule")),
     ];
     for (text, effect) in cases {
         assert_eq!(recognise(text), [effect], "{text}");
     }
     let harmless = [
-        "ip tcp_metrics flush all > /dev/null", "ip route flush cache", "ethtool -K tun0 tso off gso off",
-        "tc qdisc replace dev tun0 root pfifo", "nstat -n", "ip link set dev tun0 gso_max_segs 2", "rm -f /tmp/x",
-        "dd if=/dev/zero of=/tmp/x bs=1 count=1", "echo hello", "true", "ip route add 1.2.3.4 dev tun0",
+        "ip tcp_metrics flush all > /dev/null",
+        "ip route flush cache",
+        "ethtool -K tun0 tso off gso off",
+        "tc qdisc replace dev tun0 root pfifo",
+        "nstat -n",
+        "ip link set dev tun0 gso_max_segs 2",
+        "rm -f /tmp/x",
+        "dd if=/dev/zero of=/tmp/x bs=1 count=1",
+        "echo hello",
+        "true",
+        "ip route add 1.2.3.4 dev tun0",
     ];
     for text in harmless {
-        assert!(matches!(recognise(text)[..], [Effect::Nothing(_)]), "{text}");
+        assert!(
+            matches!(recognise(text)[..], [Effect::Nothing(_)]),
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn states_of_sockets() {
     let text = "sockstat -4 -c -s -p 8080 | grep -v foo | grep -c TIME_WAIT | grep -q 1";
-    let count = Effect::Count { state: "TIME_WAIT".to_owned(), count: 1 };
+    let count = Effect::Count {
+        state: "TIME_WAIT".to_owned(),
+        count: 1,
+    };
     assert_eq!(recognise(text), [count]);
-    assert_eq!(recognise("sockstat | grep -c ESTABLISHED | grep ^0$"), [
-        Effect::Count { state: "ESTABLISHED".to_owned(), count: 0 }
-    ]);
-    assert!(matches!(recognise("sockstat | grep X")[..], [Effect::Unsupported(_)]));
-    assert_eq!(recognise("tcpdrop -s TIME_WAIT"), [Effect::Drop("TIME_WAIT".to_owned())]);
-    assert!(matches!(recognise("tcpdrop -l -a")[..], [Effect::Nothing(_)]));
+    assert_eq!(
+        recognise("sockstat | grep -c ESTABLISHED | grep ^0$"),
+        [Effect::Count {
+            state: "ESTABLISHED".to_owned(),
+            count: 0
+        }]
+    );
+    assert!(matches!(
+        recognise("sockstat | grep X")[..],
+        [Effect::Unsupported(_)]
+    ));
+    assert_eq!(
+        recognise("tcpdrop -s TIME_WAIT"),
+        [Effect::Drop("TIME_WAIT".to_owned())]
+    );
+    assert!(matches!(
+        recognise("tcpdrop -l -a")[..],
+        [Effect::Nothing(_)]
+    ));
 }
 
 #[test]
@@ -111,31 +176,86 @@ fn what_is_not_known_is_named() {
 fn sysctls_turn_knobs() {
     let turn = |name: &str, value: &str| {
         let mut knobs = Profile::Linux.knobs();
-        let turn = Turn::Sysctl { name: name.to_owned(), value: value.to_owned() };
+        let turn = Turn::Sysctl {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
         turn.apply(&mut knobs).map(|()| knobs)
     };
     assert!(!turn("net.ipv4.tcp_timestamps", "0").unwrap().tcp.timestamps);
     assert!(!turn("net.ipv4.tcp_sack", "0").unwrap().tcp.sack);
-    assert_eq!(turn("net.ipv4.tcp_rmem", "4096 20000 100000").unwrap().tcp.receive_buffer, 10_000);
-    assert_eq!(turn("net.ipv4.tcp_rmem", "4096 20000 100000").unwrap().tcp.window_scale, Some(1));
-    assert_eq!(turn("net.ipv4.tcp_syn_retries", "1").unwrap().tcp.open_timeout, Duration::from_secs(3));
-    assert_eq!(turn("net.ipv4.tcp_reordering", "5").unwrap().tcp.duplicate_threshold, 5);
-    assert_eq!(turn("net.inet.tcp.recvspace", "8192").unwrap().tcp.receive_buffer, 8192);
-    assert_eq!(turn("kern.ipc.maxsockbuf", "2097152").unwrap().tcp.window_scale, Some(6));
-    assert_eq!(turn("net.inet.tcp.rexmit_initial", "3000").unwrap().tcp.initial_rto, Duration::from_secs(3));
+    assert_eq!(
+        turn("net.ipv4.tcp_rmem", "4096 20000 100000")
+            .unwrap()
+            .tcp
+            .receive_buffer,
+        10_000
+    );
+    assert_eq!(
+        turn("net.ipv4.tcp_rmem", "4096 20000 100000")
+            .unwrap()
+            .tcp
+            .window_scale,
+        Some(1)
+    );
+    assert_eq!(
+        turn("net.ipv4.tcp_syn_retries", "1")
+            .unwrap()
+            .tcp
+            .open_timeout,
+        Duration::from_secs(3)
+    );
+    assert_eq!(
+        turn("net.ipv4.tcp_reordering", "5")
+            .unwrap()
+            .tcp
+            .duplicate_threshold,
+        5
+    );
+    assert_eq!(
+        turn("net.inet.tcp.recvspace", "8192")
+            .unwrap()
+            .tcp
+            .receive_buffer,
+        8192
+    );
+    assert_eq!(
+        turn("kern.ipc.maxsockbuf", "2097152")
+            .unwrap()
+            .tcp
+            .window_scale,
+        Some(6)
+    );
+    assert_eq!(
+        turn("net.inet.tcp.rexmit_initial", "3000")
+            .unwrap()
+            .tcp
+            .initial_rto,
+        Duration::from_secs(3)
+    );
     let off = turn("net.inet.tcp.rfc1323", "0").unwrap().tcp;
     assert!(!off.timestamps && !off.window_scaling);
     assert_eq!(turn("net.ipv4.tcp_ecn", "1").unwrap().ecn, 1);
-    assert_eq!(turn("net.ipv4.tcp_keepalive_time", "9").unwrap().keep_alive.idle_after, Duration::from_secs(9));
     let refused = [
-        ("net.ipv4.tcp_mtu_probing", "1"), ("net.inet.tcp.insecure_rst", "1"), ("net.inet.tcp.blackhole", "2"),
-        ("net.ipv4.tcp_congestion_control", "bbr"), ("net.ipv4.tcp_brandnew", "1"), ("vm.swappiness", "1"),
+        ("net.ipv4.tcp_mtu_probing", "1"),
+        ("net.inet.tcp.insecure_rst", "1"),
+        ("net.inet.tcp.blackhole", "2"),
+        ("net.ipv4.tcp_congestion_control", "bbr"),
+        ("net.ipv4.tcp_brandnew", "1"),
+        ("vm.swappiness", "1"),
         ("net.inet.tcp.functions_default", "rack"),
     ];
     for (name, value) in refused {
-        assert_eq!(turn(name, value).unwrap_err(), format!("sysctl {name}={value}"));
+        assert_eq!(
+            turn(name, value).unwrap_err(),
+            format!("sysctl {name}={value}")
+        );
     }
-    for (name, value) in [("net.ipv4.tcp_mtu_probing", "0"), ("net.inet.tcp.hostcache.purgenow", "1"), ("net.core.rmem_max", "1")] {
+    for (name, value) in [
+        ("net.ipv4.tcp_mtu_probing", "0"),
+        ("net.inet.tcp.hostcache.purgenow", "1"),
+        ("net.core.rmem_max", "1"),
+    ] {
         assert!(turn(name, value).is_ok(), "{name}");
     }
 }

@@ -53,16 +53,32 @@ fn what_holds() {
 fn what_does_not_hold_names_the_values() {
     let (kind, line, message) = run("x = 1\n\nassert tcpi_snd_cwnd == 12, 'cwnd'").unwrap_err();
     assert_eq!((kind, line), (CodeErrorKind::Assertion, 2));
-    assert_eq!(message, "the assertion does not hold: tcpi_snd_cwnd = 10 (cwnd)");
-    for block in ["assert 2 < 1", "assert 1 < 3 < 2", "assert 3 & 4", "assert not 1", "assert 1 == 1 == 2"] {
-        assert_eq!(run(block).unwrap_err().0, CodeErrorKind::Assertion, "{block}");
+    assert_eq!(
+        message,
+        "the assertion does not hold: tcpi_snd_cwnd = 10 (cwnd)"
+    );
+    for block in [
+        "assert 2 < 1",
+        "assert 1 < 3 < 2",
+        "assert 3 & 4",
+        "assert not 1",
+        "assert 1 == 1 == 2",
+    ] {
+        assert_eq!(
+            run(block).unwrap_err().0,
+            CodeErrorKind::Assertion,
+            "{block}"
+        );
     }
 }
 
 #[test]
 fn what_woshou_cannot_tell_is_named() {
     let (kind, _, message) = run("assert tcpi_sacked == 3").unwrap_err();
-    assert_eq!((kind, message.as_str()), (CodeErrorKind::Unsupported, "tcpi_sacked"));
+    assert_eq!(
+        (kind, message.as_str()),
+        (CodeErrorKind::Unsupported, "tcpi_sacked")
+    );
 }
 
 #[test]
@@ -70,7 +86,10 @@ fn prints() {
     let cases = [
         ("print 'cwnd', tcpi_snd_cwnd", "cwnd 10\n"),
         ("print(tcpi_snd_cwnd)", "10\n"),
-        ("print 'a %d b %s c %x d %5.2f %%' % (1, 'x', 255, 2.5)", "a 1 b x c ff d 2.5 %\n"),
+        (
+            "print 'a %d b %s c %x d %5.2f %%' % (1, 'x', 255, 2.5)",
+            "a 1 b x c ff d 2.5 %\n",
+        ),
         ("print('%d' % 7)", "7\n"),
         ("print", "\n"),
         ("print (1,)", "1\n"),
@@ -83,8 +102,12 @@ fn prints() {
 #[test]
 fn variables_live_on_and_figures_are_stated_anew() {
     let mut evaluator = Evaluator::default();
-    evaluator.run("before = tcpi_snd_cwnd; tcpi_snd_cwnd = 99", &Figures(10)).unwrap();
-    evaluator.run("assert before + 5 == tcpi_snd_cwnd", &Figures(15)).unwrap();
+    evaluator
+        .run("before = tcpi_snd_cwnd; tcpi_snd_cwnd = 99", &Figures(10))
+        .unwrap();
+    evaluator
+        .run("assert before + 5 == tcpi_snd_cwnd", &Figures(15))
+        .unwrap();
     assert!(evaluator.run("assert before == 0", &Figures(15)).is_err());
 }
 
@@ -94,14 +117,40 @@ fn what_is_not_understood() {
     let long = format!("x = 1{}", " + 1".repeat(100_000));
     let signs = format!("x = {}1", "-".repeat(100_000));
     let blocks = [
-        "assert", "x = ", "import os", "x = 1 / 0", "x = 1 % 0", "x = 1 // 0", "'abc", "x = 1 2", "while 1:",
-        "open('/etc/passwd')", "x = 'a' + 1", "assert y", "x = $", "print '%d' % 'x'", "print '%d %d' % 1",
-        "print '%d' % (1, 2)", "x = 1 << 200", "x = 99999999999999999999 * 99999999999999999999",
-        "x = 2 ** 9", "x = 'a' < 1", "x = (1", "x = \\ 1", nested.as_str(), long.as_str(), signs.as_str(),
+        "assert",
+        "x = ",
+        "import os",
+        "x = 1 / 0",
+        "x = 1 % 0",
+        "x = 1 // 0",
+        "'abc",
+        "x = 1 2",
+        "while 1:",
+        "open('/etc/passwd')",
+        "x = 'a' + 1",
+        "assert y",
+        "x = $",
+        "print '%d' % 'x'",
+        "print '%d %d' % 1",
+        "print '%d' % (1, 2)",
+        "x = 1 << 200",
+        "x = 99999999999999999999 * 99999999999999999999",
+        "x = 2 ** 9",
+        "x = 'a' < 1",
+        "x = (1",
+        "x = \\ 1",
+        nested.as_str(),
+        long.as_str(),
+        signs.as_str(),
     ];
     for block in blocks {
         let kind = run(block).map_err(|e| e.0);
-        assert_eq!(kind, Err(CodeErrorKind::Error), "{}", &block[..block.len().min(50)]);
+        assert_eq!(
+            kind,
+            Err(CodeErrorKind::Error),
+            "{}",
+            &block[..block.len().min(50)]
+        );
     }
 }
 
