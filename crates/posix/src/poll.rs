@@ -55,7 +55,7 @@ impl Sockets {
         Err(blocked_on_all(now, timeout))
     }
 
-    /// What `fd` is ready for now: POLL* (which EPOLL* equal).
+    /// What `fd` is ready for, as of the last [`Self::settle`]: POLL* (which EPOLL* equal).
     #[must_use]
     pub fn readiness(&self, fd: Fd) -> i32 {
         match self.descriptors.get(&fd) {
@@ -81,16 +81,9 @@ impl Sockets {
                 .is_some_and(|(waiting, _)| waiting > 0);
             return if waits { POLLIN | POLLRDNORM } else { 0 };
         }
-        let has_error = socket.error.is_some() || self.has_error_to_come(socket);
         let hup = self.hangs_up(socket);
-        let error = if has_error { POLLERR } else { 0 };
+        let error = if socket.error.is_some() { POLLERR } else { 0 };
         self.directions(socket) | hup | error
-    }
-
-    /// An end that no call has noted yet is an error already.
-    fn has_error_to_come(&self, socket: &Socket) -> bool {
-        let ended = socket.id().and_then(|id| self.stack.ended(id));
-        !socket.end_noted && ended.is_some_and(|ended| ended != woshou_tcp::Ended::Closed)
     }
 
     fn hangs_up(&self, socket: &Socket) -> i32 {

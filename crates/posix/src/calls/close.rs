@@ -43,14 +43,14 @@ impl Sockets {
             }
             _ => {}
         }
+        let closed = state == State::Closed;
         let socket = self.socket_mut(fd)?;
-        socket.read_shut |= read;
-        socket.write_shut |= write;
-        let id = socket.id();
-        if state == State::Closed {
-            return Err(Errno::ENOTCONN.into());
+        if !closed || personality == Personality::Linux {
+            // Linux remembers it, even for a connection to come.
+            socket.read_shut |= read;
+            socket.write_shut |= write;
         }
-        let id = id.ok_or(Errno::ENOTCONN)?;
+        let id = socket.id().filter(|_| !closed).ok_or(Errno::ENOTCONN)?;
         match personality {
             Personality::FreeBsd if read => self.discard(now, id),
             // Text that comes after our FIN is refused then.

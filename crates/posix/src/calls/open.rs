@@ -229,8 +229,6 @@ impl Sockets {
             (Role::Idle, _) => {}
         }
         check_family(socket, to, Errno::EAFNOSUPPORT)?;
-        // What an earlier connection left behind is over.
-        (socket.read_shut, socket.write_shut, socket.end_noted) = (false, false, false);
         self.start(now, fd, to)?;
         let socket = self.socket_mut(fd)?;
         let nonblocking = socket.nonblocking;

@@ -93,7 +93,7 @@ impl Sockets {
         }
         let socket = self.socket_ref(fd)?;
         let least = socket.settings.low_water().min(wanted);
-        let waits = !socket.nonblocking && flags & (MSG_DONTWAIT | MSG_PEEK) == 0;
+        let waits = !socket.nonblocking && flags & MSG_DONTWAIT == 0;
         if readable < least && waits && !socket.receive_is_over(&self.stack) {
             return Err(self.wait_to_read(now, fd, least, flags));
         }

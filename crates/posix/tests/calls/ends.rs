@@ -249,6 +249,23 @@ fn shutdown_of_each_direction() {
 }
 
 #[test]
+fn shutdown_before_connect() {
+    // Linux remembers it although it fails; FreeBSD does not.
+    for (mut pair, expected) in [
+        (Pair::new(), Ok(0)),
+        (Pair::freebsd(), fails(Errno::EAGAIN)),
+    ] {
+        pair.listener("10.0.0.2:80");
+        let fd = pair.socket(0, false);
+        let early = pair.hosts[0].shutdown(pair.now, fd, SHUT_RD);
+        assert_eq!(early, fails(Errno::ENOTCONN));
+        pair.connect(fd, "10.0.0.2:80").unwrap();
+        let read = pair.hosts[0].recv(pair.now, fd, &mut [0; 9], MSG_DONTWAIT);
+        assert_eq!(read, expected);
+    }
+}
+
+#[test]
 fn text_after_the_reading_side_is_shut() {
     // Whether the writing side is shut too, and what a read gives when text comes after that.
     for (freebsd, both, expected) in [

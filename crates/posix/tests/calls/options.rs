@@ -326,7 +326,7 @@ fn get(pair: &mut Pair, side: usize, fd: i32, name: &str) -> Figure {
 fn tcp_info_of_each_kind_of_socket() {
     let mut pair = Pair::new();
     let idle = pair.socket(0, false);
-    let (client, server, listener) = pair.connected();
+    let (client, _, listener) = pair.connected();
     let number = |state| Figure::Known(u64::from(pair_number(state)));
     assert_eq!(get(&mut pair, 0, idle, "tcpi_state"), number(State::Closed));
     assert_eq!(

@@ -399,6 +399,14 @@ fn nobody_is_starved_and_a_closed_one_is_forgotten() {
         pair.hosts[0].close(pair.now, fd).unwrap();
     }
     assert_eq!(pair.hosts[0].readiness(epoll), 0);
+    // The number of a closed one, taken again, is not watched.
+    let again = pair.socket(0, false);
+    assert_eq!(again, 4);
+    assert_eq!(
+        pair.hosts[0].epoll_wait(pair.now, epoll, 9, NOW),
+        Ok(vec![])
+    );
+    pair.hosts[0].close(pair.now, again).unwrap();
     assert_eq!(
         pair.hosts[0].epoll_wait(pair.now, epoll, 9, NOW),
         Ok(vec![])

@@ -179,6 +179,14 @@ fn reading_waits_for_the_low_water_mark() {
     };
     assert_eq!(wait.what, Wait::Readable(10));
     assert!(!pair.hosts[1].is_over(&wait) && pair.hosts[1].readiness(server) & POLLIN == 0);
+    let peek = pair.hosts[1].recv(pair.now, server, &mut [0; 20], MSG_PEEK);
+    assert!(
+        matches!(peek, Err(Stop::Blocked(_))),
+        "looking waits as well"
+    );
+    let dont_wait = MSG_PEEK | MSG_DONTWAIT;
+    let peek = pair.hosts[1].recv(pair.now, server, &mut [0; 20], dont_wait);
+    assert_eq!(peek, Ok(4));
     // Less is asked for than the mark: that is enough.
     assert_eq!(
         pair.hosts[1].recv(pair.now, server, &mut [0; 4], MSG_PEEK),
