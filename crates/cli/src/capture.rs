@@ -19,7 +19,6 @@ use woshou_wire::ipv6::Ipv6Packet;
 use woshou_wire::tcp::TcpSegment;
 
 use crate::failure::Failure;
-use crate::node::is_ethernet;
 
 /// A capture file; clones write to the same one.
 #[derive(Clone)]
@@ -201,4 +200,9 @@ fn tcp_of(frame: &[u8], medium: Medium) -> Option<(SocketAddr, SocketAddr, SeqNu
         (destination, header.destination_port).into(),
         SeqNum(header.sequence),
     ))
+}
+
+/// Whether frames of `medium` begin with an Ethernet header.
+fn is_ethernet(medium: Medium) -> bool {
+    matches!(medium, Medium::Ethernet { .. })
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use woshou::{Net, TcpListener};
 
-use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
+use woshou_link::{Cidr, Device, LinkSpec, Namespace, Tun, TunConfig};
 use woshou_tcp::config::KeepAlive;
 
 use crate::args;
@@ -191,9 +191,4 @@ impl Link {
             peers: config.peers.clone(),
         })
     }
-}
-
-/// Whether frames of `medium` begin with an Ethernet header.
-pub(crate) fn is_ethernet(medium: Medium) -> bool {
-    matches!(medium, Medium::Ethernet { .. })
 }
