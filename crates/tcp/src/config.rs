@@ -56,7 +56,9 @@ pub struct Config {
     pub initial_rto: Duration,
     /// Most the timeout doubles to. Default 60 s (RFC 6298 2.5).
     pub max_rto: Duration,
-    /// Retransmissions of one segment after which the path is reported doubtful: R1. Default 3 (SHLD-10).
+    /// Retransmissions of one segment after which the path is reported doubtful ([`crate::Wake::DOUBTFUL`]): R1.
+    /// Default 3 (SHLD-10); zero: never.
+    //= rfc9293 SHLD-10
     pub r1: u8,
     /// How long text may stay unacknowledged before the connection is given up: R2. Default 924 s, what
     /// Linux's 15 retransmissions come to; at least 100 s is the RFC's advice (SHLD-11).

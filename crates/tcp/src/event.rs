@@ -28,6 +28,9 @@ impl Wake {
     pub const FLUSHED: Self = Self(1 << 4);
     /// The connection has ended, or moved to TIME-WAIT: it will send and receive no more.
     pub const ENDED: Self = Self(1 << 5);
+    /// The path is doubtful: a segment was sent again [`crate::Config::r1`] times without an answer (R1, RFC 9293
+    /// section 3.8.3). The owner may look for another route.
+    pub const DOUBTFUL: Self = Self(1 << 6);
 
     /// Whether any bit of `other` is set.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use super::Connection;
 use crate::error::Ended;
-use crate::event::{Context, Reason, Timer, TraceEvent};
+use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::send::flow::Verdict;
 use crate::state::State;
 use crate::time::Instant;
@@ -125,6 +125,11 @@ impl Connection {
         self.recovery
             .on_timeout(cx.now, &mut self.snd, &mut *self.congestion);
         self.patience.backoff = self.patience.backoff.saturating_add(1);
+        //= rfc9293 SHLD-9
+        //= rfc9293 MUST-20
+        if self.patience.backoff == self.config.r1 {
+            self.wake |= Wake::DOUBTFUL;
+        }
         self.trace_congestion(cx);
     }
 

@@ -148,6 +148,24 @@ fn the_timer_repairs_and_backs_off() {
 }
 
 #[test]
+//= rfc9293 SHLD-9 test
+//= rfc9293 SHLD-10 test
+fn the_third_retransmission_makes_the_path_doubtful() {
+    let mut pair = Pair::open(Config::default());
+    pair.end(0).poll_event();
+    pair.drop = Box::new(|side, _, _| side == 0);
+    pair.write(0, b"x");
+    let mut doubtful_after = Vec::new();
+    while pair.sent[0] < 6 {
+        pair.step();
+        if pair.end(0).poll_event().intersects(Wake::DOUBTFUL) {
+            doubtful_after.push(pair.sent[0] - 1);
+        }
+    }
+    assert_eq!(doubtful_after, [3], "once, at the third");
+}
+
+#[test]
 //= rfc9293 MUST-20 test
 fn silence_ends_the_connection_and_tells_why() {
     let config = Config {
