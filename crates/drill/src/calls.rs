@@ -81,7 +81,7 @@ impl Runner<'_> {
             }
             Err(CallStop::Unsupported(name)) => return Err(Stop::unsupported(span, name)),
             Err(CallStop::Blocked(wait)) => {
-                let until = wait.until.map(|until| World::since_start(until));
+                let until = wait.until.map(World::since_start);
                 let call = call.clone();
                 self.pending = Some(Pending {
                     span,

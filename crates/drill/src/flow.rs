@@ -29,10 +29,12 @@ pub(crate) struct Flow {
     pub(crate) local: Option<SocketAddr>,
     pub(crate) remote: Option<SocketAddr>,
     pub(crate) map: WireMap,
-    /// Our side has sent more than SYN and RST: the numbers are settled.
+    /// Our side has answered the peer's SYN: the numbers are settled.
     settled: bool,
     /// The number of the last SYN without ACK that was injected.
     syn: Option<u32>,
+    /// The number of our SYN, once it has left.
+    learnt: Option<u32>,
 }
 
 impl Flow {
@@ -46,6 +48,7 @@ impl Flow {
             map,
             settled: false,
             syn: None,
+            learnt: None,
         }
     }
 
@@ -65,11 +68,15 @@ impl Flow {
         const SYN: u16 = 1 << 1;
         const RST: u16 = 1 << 2;
         const ACK: u16 = 1 << 4;
+        self.settled |= header.flags & RST == 0 && header.flags & (SYN | ACK) != SYN;
         if header.flags & SYN == 0 {
-            self.settled |= header.flags & RST == 0;
             return;
         }
-        self.map.learn_local(script.unwrap_or(0), header.sequence);
+        // A SYN that is sent again has the number that the script gave the first.
+        if self.learnt != Some(header.sequence) {
+            self.learnt = Some(header.sequence);
+            self.map.learn_local(script.unwrap_or(0), header.sequence);
+        }
         if header.flags & ACK != 0
             && let Some(seq) = self.syn
             && header.acknowledgement == seq.wrapping_add(1)

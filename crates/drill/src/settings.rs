@@ -197,7 +197,7 @@ impl Settings {
         let on = |text: Option<&str>| text.is_none_or(|text| text != "0" && text != "false");
         match name {
             "ip_version" => {
-                self.version = IpVersion::from_name(text.ok_or_else(bad)?).ok_or_else(bad)?
+                self.version = IpVersion::from_name(text.ok_or_else(bad)?).ok_or_else(bad)?;
             }
             "tolerance_usecs" => self.tolerance.usecs = int(text)?.min(crate::MAX_TIME),
             "tolerance_percent" => {

@@ -51,17 +51,33 @@ pub(crate) fn feature(option: &TcpOption) -> Option<&'static str> {
     }
 }
 
+fn put(into: &mut Vec<u8>, kind: u8, data: &[u8]) {
+    into.push(kind);
+    into.push(u8::try_from(data.len() + 2).unwrap_or(u8::MAX));
+    into.extend_from_slice(data);
+}
+
+/// As [`put`], for a shared experimental option.
+fn put_experimental(into: &mut Vec<u8>, magic: u16, data: &[u8]) {
+    put(
+        into,
+        KIND_EXPERIMENTAL,
+        &[&magic.to_be_bytes(), data].concat(),
+    );
+}
+
+/// Counters of AccECN, 24 bits each.
+fn counter_octets(counters: &[u32]) -> Vec<u8> {
+    let octets = counters.iter().map(|counter| counter.to_be_bytes());
+    octets.flat_map(|[_, a, b, c]| [a, b, c]).collect()
+}
+
 /// The octets of an injected option, appended to `into`.
 pub(crate) fn encode(
     option: &TcpOption,
     numbers: &dyn Numbers,
     into: &mut Vec<u8>,
 ) -> Result<(), String> {
-    let put = |into: &mut Vec<u8>, kind: u8, data: &[u8]| {
-        into.push(kind);
-        into.push(u8::try_from(data.len() + 2).unwrap_or(u8::MAX));
-        into.extend_from_slice(data);
-    };
     match option {
         TcpOption::Nop => into.push(kind::KIND_NOP),
         TcpOption::Eol => into.push(kind::KIND_EOL),
@@ -70,10 +86,8 @@ pub(crate) fn encode(
         TcpOption::SackPermitted => put(into, kind::KIND_SACK_PERMITTED, &[]),
         TcpOption::Sack(blocks) => {
             let edges = blocks.iter().flat_map(|block| [block.left, block.right]);
-            let data: Vec<u8> = edges
-                .flat_map(|edge| numbers.edge(edge).to_be_bytes())
-                .collect();
-            put(into, kind::KIND_SACK, &data);
+            let octets = edges.flat_map(|edge| numbers.edge(edge).to_be_bytes());
+            put(into, kind::KIND_SACK, &octets.collect::<Vec<u8>>());
         }
         TcpOption::Timestamp {
             value,
@@ -95,11 +109,7 @@ pub(crate) fn encode(
                 Cookie::Request | Cookie::Named(_) => &[],
             };
             if *experimental {
-                put(
-                    into,
-                    KIND_EXPERIMENTAL,
-                    &[&MAGIC_FAST_OPEN.to_be_bytes(), octets].concat(),
-                );
+                put_experimental(into, MAGIC_FAST_OPEN, octets);
             } else {
                 put(into, KIND_FAST_OPEN, octets);
             }
@@ -109,27 +119,16 @@ pub(crate) fn encode(
             counters,
             experimental,
         } => {
-            let counters = counters
-                .iter()
-                .flat_map(|counter| counter.to_be_bytes().into_iter().skip(1));
-            let mut data: Vec<u8> = Vec::new();
-            let (plain, magic) = match order {
+            let (kind, magic) = match order {
                 AccEcnOrder::E0First => (KIND_ACC_ECN_0, MAGIC_ACC_ECN_0),
                 AccEcnOrder::E1First => (KIND_ACC_ECN_1, MAGIC_ACC_ECN_1),
             };
+            let octets = counter_octets(counters);
             if *experimental {
-                data.extend(magic.to_be_bytes());
+                put_experimental(into, magic, &octets);
+            } else {
+                put(into, kind, &octets);
             }
-            data.extend(counters);
-            put(
-                into,
-                if *experimental {
-                    KIND_EXPERIMENTAL
-                } else {
-                    plain
-                },
-                &data,
-            );
         }
         TcpOption::Generic { kind, data } => put(into, *kind, data),
         TcpOption::Md5(Md5::Valid) | TcpOption::AckRate(_) => {
@@ -274,6 +273,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn every_option_octet_by_octet() {
         let cases: [(TcpOption, &[u8]); 14] = [
             (TcpOption::Nop, &[1]),

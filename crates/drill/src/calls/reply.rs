@@ -1,6 +1,6 @@
 //! What a call gave, beside what the script says it gives.
 
-use woshou_posix::{Errno, Figure, Personality, Value};
+use woshou_posix::{EpollEvent, Errno, Figure, Figures, Personality, PollFd, Value};
 
 use super::arguments::{int, int32};
 use super::canonical;
@@ -130,45 +130,14 @@ impl Runner<'_> {
                 }
                 _ => Ok(()),
             },
-            Given::Polled(polled) => {
-                let Some(list) = call.arguments.first() else {
-                    return Ok(());
-                };
-                let entries = list.list().unwrap_or(core::slice::from_ref(list));
-                for (entry, polled) in entries.iter().zip(polled) {
-                    if let Some(revents) = entry.field("revents") {
-                        let wanted = int32(revents)?;
-                        let got = format!("{:#x}", polled.revents);
-                        field(
-                            fields,
-                            "revents",
-                            format!("{wanted:#x}"),
-                            got,
-                            wanted == polled.revents,
-                        );
-                    }
-                }
-                Ok(())
-            }
-            Given::Events(events) => {
-                let Some(list) = call.arguments.get(1) else {
-                    return Ok(());
-                };
-                if matches!(list.kind, ExprKind::Ellipsis) {
-                    return Ok(());
-                }
-                let entries = list.list().unwrap_or(core::slice::from_ref(list));
-                for (entry, got) in entries.iter().zip(events) {
-                    let Some(wanted) = epoll_event(entry)? else {
-                        continue;
-                    };
-                    let text = |event: &woshou_posix::EpollEvent| {
-                        format!("{:#x} of {}", event.events, event.data)
-                    };
-                    field(fields, "event", text(&wanted), text(got), wanted == *got);
-                }
-                Ok(())
-            }
+            Given::Polled(polled) => match call.arguments.first() {
+                Some(list) => check_polled(list, polled, fields),
+                None => Ok(()),
+            },
+            Given::Events(events) => match call.arguments.get(1) {
+                Some(list) => check_events(list, events, fields),
+                None => Ok(()),
+            },
         }
     }
 
@@ -198,53 +167,12 @@ impl Runner<'_> {
                 };
                 field(fields, "value", expected, number, wanted == *number);
             }
-            Value::Linger { on, seconds } => {
-                let wanted = |names: [&str; 2]| {
-                    names
-                        .iter()
-                        .find_map(|name| expected.field(name))
-                        .map(int)
-                        .transpose()
-                };
-                if let Some(wanted) = wanted(["onoff", "l_onoff"])? {
-                    field(fields, "onoff", wanted, u8::from(*on), (wanted != 0) == *on);
-                }
-                if let Some(wanted) = wanted(["linger", "l_linger"])? {
-                    field(
-                        fields,
-                        "linger",
-                        wanted,
-                        seconds,
-                        wanted == i64::from(*seconds),
-                    );
-                }
-            }
+            Value::Linger { on, seconds } => check_linger(expected, (*on, *seconds), fields)?,
             Value::Name(name) => {
                 let wanted = expected.text().unwrap_or("");
                 field(fields, "value", wanted, name, wanted == name);
             }
-            Value::Figures(figures) => {
-                for member in expected.fields().unwrap_or(&[]) {
-                    let Some(name) = &member.name else { continue };
-                    if matches!(member.value.kind, ExprKind::Ellipsis) {
-                        continue;
-                    }
-                    let wanted = int(&member.value)?;
-                    match figures.get(&name.value) {
-                        Figure::Known(number) => {
-                            let agree = u64::try_from(wanted) == Ok(number);
-                            field(
-                                fields,
-                                "value",
-                                format!("{name}={wanted}"),
-                                format!("{name}={number}"),
-                                agree,
-                            );
-                        }
-                        _ => return Err(Stop::unsupported(name.span, name.value.clone())),
-                    }
-                }
-            }
+            Value::Figures(figures) => check_figures(expected, figures, fields)?,
             Value::Time(_) | Value::Invalid => {
                 return Err(Stop::unsupported(expected.span, "the value of this option"));
             }
@@ -266,6 +194,87 @@ fn field(
         got: got.to_string(),
         agree,
     });
+}
+
+/// The `revents` that the script states.
+fn check_polled(list: &Expr, polled: &[PollFd], fields: &mut Vec<FieldPair>) -> Result<(), Stop> {
+    let entries = list.list().unwrap_or(core::slice::from_ref(list));
+    for (entry, polled) in entries.iter().zip(polled) {
+        if let Some(revents) = entry.field("revents") {
+            let wanted = int32(revents)?;
+            let text = |flags: i32| format!("{flags:#x}");
+            let agree = wanted == polled.revents;
+            field(fields, "revents", text(wanted), text(polled.revents), agree);
+        }
+    }
+    Ok(())
+}
+
+/// The events of `epoll_wait`, as many as there are.
+fn check_events(
+    list: &Expr,
+    events: &[EpollEvent],
+    fields: &mut Vec<FieldPair>,
+) -> Result<(), Stop> {
+    if matches!(list.kind, ExprKind::Ellipsis) {
+        return Ok(());
+    }
+    let entries = list.list().unwrap_or(core::slice::from_ref(list));
+    for (entry, got) in entries.iter().zip(events) {
+        let Some(wanted) = epoll_event(entry)? else {
+            continue;
+        };
+        let text = |event: &EpollEvent| format!("{:#x} of {}", event.events, event.data);
+        field(fields, "event", text(&wanted), text(got), wanted == *got);
+    }
+    Ok(())
+}
+
+fn check_linger(
+    expected: &Expr,
+    (on, seconds): (bool, u16),
+    fields: &mut Vec<FieldPair>,
+) -> Result<(), Stop> {
+    let wanted = |names: [&str; 2]| {
+        let value = names.iter().find_map(|name| expected.field(name));
+        value.map(int).transpose()
+    };
+    if let Some(wanted) = wanted(["onoff", "l_onoff"])? {
+        field(fields, "onoff", wanted, u8::from(on), (wanted != 0) == on);
+    }
+    if let Some(wanted) = wanted(["linger", "l_linger"])? {
+        let agree = wanted == i64::from(seconds);
+        field(fields, "linger", wanted, seconds, agree);
+    }
+    Ok(())
+}
+
+/// The members of a structure that the script states.
+fn check_figures(
+    expected: &Expr,
+    figures: &Figures,
+    fields: &mut Vec<FieldPair>,
+) -> Result<(), Stop> {
+    for member in expected.fields().unwrap_or(&[]) {
+        let Some(name) = &member.name else { continue };
+        if matches!(member.value.kind, ExprKind::Ellipsis) {
+            continue;
+        }
+        let wanted = int(&member.value)?;
+        let Figure::Known(number) = figures.get(&name.value) else {
+            return Err(Stop::unsupported(name.span, name.value.clone()));
+        };
+        let agree = u64::try_from(wanted) == Ok(number);
+        let text = |number: String| format!("{name}={number}");
+        field(
+            fields,
+            "value",
+            text(wanted.to_string()),
+            text(number.to_string()),
+            agree,
+        );
+    }
+    Ok(())
 }
 
 /// `[N]`

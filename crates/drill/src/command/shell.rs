@@ -81,7 +81,7 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
             '\'' | '"' => quoted(c, &mut chars, word.get_or_insert_default())?,
             '`' => return Err("the shell's command substitution".to_owned()),
             '$' if chars.peek() == Some(&'(') => {
-                substitution(&mut chars, word.get_or_insert_default())?
+                substitution(&mut chars, word.get_or_insert_default())?;
             }
             '#' if word.is_none() => while chars.next_if(|c| *c != '\n').is_some() {},
             '\n' | ';' | '|' | '&' | '>' | '<' | ' ' | '\t' | '\r' => {

@@ -128,6 +128,7 @@ fn only(value: i64, does: &[i64]) -> Outcome {
 }
 
 /// `net.ipv4.`, the value a number or several.
+#[expect(clippy::too_many_lines, reason = "a table, a sysctl a row")]
 fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome {
     let tcp = &mut knobs.tcp;
     match name {
@@ -196,6 +197,7 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
 }
 
 /// `net.ipv4.`: what woshou has one way of, or none.
+#[expect(clippy::too_many_lines, reason = "a table, a sysctl a row")]
 fn linux_fixed(name: &str, value: i64) -> Outcome {
     match name {
         "tcp_dsack"

@@ -173,6 +173,7 @@ fn what_is_not_known_is_named() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn sysctls_turn_knobs() {
     let turn = |name: &str, value: &str| {
         let mut knobs = Profile::Linux.knobs();

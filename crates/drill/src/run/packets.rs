@@ -100,10 +100,6 @@ impl Runner<'_> {
             return Err(Stop::unsupported(span, "ECN"));
         }
         let scaled = self.settings.echo_scaled;
-        let (mtu, mss) = (
-            self.settings.mtu.unwrap_or(self.knobs.mtu),
-            self.settings.mss,
-        );
         let Some(flow) = self.flows.of_injected(&self.settings) else {
             return Err(Stop::error(span, "too many connections"));
         };
@@ -117,12 +113,7 @@ impl Runner<'_> {
             remote.set_port(ports.source.value);
             local.set_port(ports.destination.value);
         }
-        let Seq::Range {
-            start,
-            length,
-            absolute,
-        } = tcp.seq.value
-        else {
+        let Seq::Range { start, length, .. } = tcp.seq.value else {
             return Err(Stop::error(
                 tcp.seq.span,
                 "an injected segment needs a sequence number",
@@ -134,18 +125,7 @@ impl Runner<'_> {
         let header = TcpHeader {
             source_port: remote.port(),
             destination_port: local.port(),
-            sequence: if absolute {
-                start
-            } else {
-                flow.map.seq_in(start, syn)
-            },
-            acknowledgement: match tcp.ack {
-                Some(ack) => flow.map.ack_in(ack.value, syn),
-                None => 0,
-            },
-            flags,
-            window: tcp.window.map_or(0, |window| window.value),
-            urgent: tcp.urgent.map_or(0, |urgent| urgent.value),
+            ..inbound_header(tcp, &flow.map)
         };
         let numbers = Inbound {
             map: &flow.map,
@@ -157,12 +137,21 @@ impl Runner<'_> {
         let Some(octets) = build::tcp(&ip, &header, &options, length) else {
             return Err(Stop::error(span, "the packet is too long for IP"));
         };
-        // What no link carries in one piece was put together from segments on the way in.
-        let overhead = build::ip_header_len(local.ip()) + 20 + options.len();
-        let fits = mtu.saturating_sub(overhead).clamp(1, 65_535);
-        let step = mss.unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX));
-        let super_packet = length > step && (mss.is_some() || octets.len() > mtu);
-        self.hand_over(&octets, super_packet.then_some(step), span)
+        let headers = build::ip_header_len(local.ip()) + 20 + options.len();
+        let step = self.segment_size(headers, octets.len());
+        self.hand_over(&octets, step, span)
+    }
+
+    /// What no link carries in one piece was put together from segments on the way in: of so many octets.
+    fn segment_size(&self, headers: usize, packet: usize) -> Option<u16> {
+        let mtu = self.settings.mtu.unwrap_or(self.knobs.mtu);
+        let fits = mtu.saturating_sub(headers).clamp(1, 65_535);
+        let step = self
+            .settings
+            .mss
+            .unwrap_or(u16::try_from(fits).unwrap_or(u16::MAX));
+        let too_long = self.settings.mss.is_some() || packet > mtu;
+        (too_long && packet.saturating_sub(headers) > usize::from(step)).then_some(step)
     }
 
     fn inject_icmp(&mut self, packet: &Packet, message: &IcmpPacket) -> Result<(), Stop> {
@@ -435,6 +424,28 @@ fn join(
         body: Carried::Tcp(body),
         ..next
     })
+}
+
+/// The header of an injected segment, without ports.
+fn inbound_header(tcp: &TcpPacket, map: &WireMap) -> TcpHeader {
+    let flags = flag_bits(&tcp.flags.value);
+    let syn = flags & FLAG_SYN != 0;
+    TcpHeader {
+        sequence: match tcp.seq.value {
+            Seq::Range {
+                start,
+                absolute: true,
+                ..
+            } => start,
+            Seq::Range { start, .. } => map.seq_in(start, syn),
+            Seq::Any { .. } => 0,
+        },
+        acknowledgement: tcp.ack.map_or(0, |ack| map.ack_in(ack.value, syn)),
+        flags,
+        window: tcp.window.map_or(0, |window| window.value),
+        urgent: tcp.urgent.map_or(0, |urgent| urgent.value),
+        ..TcpHeader::default()
+    }
 }
 
 /// The octets of the options of an injected segment.
