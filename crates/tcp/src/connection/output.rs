@@ -121,6 +121,9 @@ impl Connection {
         if len == 0 {
             return None;
         }
+        if start + len == self.snd.nxt {
+            len += self.text_to_fill(len, room.min(max_text));
+        }
         let (text, fin) = self.snd.text_and_fin(start, start + len);
         let text = self.contiguous(start, text);
         let fin = fin && text + 1 == len;
@@ -131,6 +134,16 @@ impl Connection {
             len: text,
             fin,
         })
+    }
+
+    /// Octets of new text that fill a last retransmission of `len` octets up to a segment of `room`: the octet of a
+    /// window probe, say, when the window has opened (RFC 9293 section 3.8.6.2.1).
+    fn text_to_fill(&self, len: u32, room: u32) -> u32 {
+        if self.snd.fin.is_some() {
+            return 0;
+        }
+        let more = self.snd.unsent().min(self.snd.usable_window());
+        more.min(room.saturating_sub(len))
     }
 
     /// One octet into a shut window, or what fits into one too small to be worth it (RFC 9293 section 3.8.6.1).
@@ -390,23 +403,27 @@ impl Connection {
         let now = cx.now;
         let end = plan.seq + plan.space();
         self.counters.bytes_sent += u64::from(plan.len);
-        if plan.seq == self.snd.nxt {
+        let new_from = plan.seq.later(self.snd.nxt).earlier(end);
+        let again = new_from.distance_from(plan.seq);
+        if again > 0 {
+            self.counters.bytes_retrans += u64::from(again.min(plan.len));
+            self.counters.retrans += u64::from(again.div_ceil(self.snd.mss.max(1)));
+            let mss = self.snd.mss;
+            self.snd
+                .in_flight
+                .mark_sent_again(plan.seq, new_from, now, mss);
+            self.recovery.owed = None;
+        }
+        if new_from != end {
             if self.is_restart(now) {
                 self.congestion.on_trouble(now, Trouble::Idle, 0);
                 self.trace_congestion(cx);
             }
-            self.snd.in_flight.push(plan.seq, end, now, self.snd.mss);
+            self.snd.in_flight.push(new_from, end, now, self.snd.mss);
             self.snd.nxt = end;
             if plan.fin {
                 self.snd.fin = Some(end - 1);
             }
-        } else {
-            self.counters.bytes_retrans += u64::from(plan.len);
-            self.counters.retrans += u64::from(plan.len.div_ceil(self.snd.mss.max(1)).max(1));
-            self.snd
-                .in_flight
-                .mark_sent_again(plan.seq, end, now, self.snd.mss);
-            self.recovery.owed = None;
         }
         self.snd.last_sent = now;
     }

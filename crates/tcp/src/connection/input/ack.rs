@@ -125,6 +125,7 @@ impl Connection {
             sack: self.agreed.sack,
             threshold: self.config.duplicate_threshold,
         };
+        let repairing = self.recovery.in_recovery();
         self.recovery
             .on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
         if acked.octets > 0 || sacked > 0 {
@@ -136,7 +137,8 @@ impl Connection {
                 window_limited: limited,
                 rtt,
                 srtt: self.rtt.srtt(),
-                in_recovery: self.recovery.in_recovery(),
+                // The acknowledgement that ends a repair leaves cwnd where the repair put it (RFC 6582 section 3.2, 3).
+                in_recovery: repairing || self.recovery.in_recovery(),
             });
         }
         if watched.is_some_and(|before| before != self.congestion_figures()) {
