@@ -50,11 +50,11 @@ fn declared(source: &str) -> Lenient {
         .collect()
 }
 
-fn all_scripts() -> impl Iterator<Item = Script> {
+fn scripts() -> Vec<Script> {
     let root = root();
     let mut paths = Vec::new();
     walk(&root, &mut paths);
-    paths.into_iter().map(move |path| {
+    let read = |path: PathBuf| {
         let name = path
             .strip_prefix(&root)
             .unwrap()
@@ -71,16 +71,8 @@ fn all_scripts() -> impl Iterator<Item = Script> {
             source,
             config,
         }
-    })
-}
-
-/// Kept apart, because the stack is known to be wrong there.
-fn is_known(script: &Script) -> bool {
-    script.name.starts_with("known/")
-}
-
-fn scripts() -> Vec<Script> {
-    all_scripts().filter(|script| !is_known(script)).collect()
+    };
+    paths.into_iter().map(read).collect()
 }
 
 fn text(report: &Report) -> String {
@@ -153,20 +145,6 @@ fn what_holds_for_ipv4_holds_for_ipv6() {
         run += 1;
     }
     assert!(run >= 150, "only {run} scripts");
-}
-
-/// Where the stack is wrong: the day it is not, the script moves out of `known`.
-#[test]
-fn what_is_known_to_be_wrong_still_is() {
-    for script in all_scripts().filter(is_known) {
-        let report = woshou_drill::run(&script.source, &script.config);
-        assert_eq!(
-            report.status,
-            Status::Fail,
-            "it passes now, move it: {}",
-            text(&report)
-        );
-    }
 }
 
 #[test]
