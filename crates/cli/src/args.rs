@@ -1,8 +1,10 @@
 //! The command line.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use woshou_drill::{Leniency, Profile};
 use woshou_link::LinkSpec;
 use woshou_sim::scenario::Scenario;
 use woshou_trace::words::Lang;
@@ -13,7 +15,8 @@ Exit status:
   1  another failure      5  connection reset     9  the server answered with an error
   2  bad arguments        6  unreachable        130  interrupted
   3  connection refused   7  no permission
-With --with, `serve` and `listen` end with the status of the command.";
+With --with, `serve` and `listen` end with the status of the command; `drill` ends with 0 only if every
+script passed.";
 
 /// TCP as a library, from the first SYN to the last ACK; this is its command.
 #[derive(Debug, Parser)]
@@ -35,13 +38,15 @@ pub(crate) enum Command {
     Listen(Listen),
     /// Open a connection, and join it to standard input and output
     Connect(Connect),
+    /// Run packetdrill scripts against woshou: in process, in virtual time, without root
+    Drill(Drill),
 }
 
 impl Command {
     /// The link it needs, if it needs one.
     pub(crate) fn link(&self) -> Option<&LinkSpec> {
         match self {
-            Self::Demo(_) => None,
+            Self::Demo(_) | Self::Drill(_) => None,
             Self::Serve(args) => Some(&args.node.link),
             Self::Get(args) => Some(&args.node.link),
             Self::Listen(args) => Some(&args.node.link),
@@ -167,4 +172,68 @@ pub(crate) struct Connect {
     pub(crate) port: u16,
     #[command(flatten)]
     pub(crate) node: Node,
+}
+
+/// Which of a script's runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Variant {
+    /// IPv4
+    Ipv4,
+    /// IPv6 sockets that speak IPv4
+    #[value(name = "ipv4-mapped-ipv6")]
+    Mapped,
+    /// IPv6
+    Ipv6,
+    /// All three, one after the other
+    All,
+}
+
+/// How the results of a drill are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DrillFormat {
+    /// A line a script, more for those that fail, and totals
+    Text,
+    /// A JSON object a line
+    Json,
+    /// XML, as JUnit writes it
+    Junit,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    /// Scripts, and folders to search for files that end in .pkt
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Whose defaults and dialect: linux, freebsd or woshou
+    #[arg(long, default_value_t = Profile::Linux)]
+    pub(crate) profile: Profile,
+    /// Instead of what the script says
+    #[arg(long, value_enum)]
+    pub(crate) ip_version: Option<Variant>,
+    /// Define a symbol
+    #[arg(short = 'D', long, value_name = "NAME=VALUE", value_parser = define)]
+    pub(crate) define: Vec<(String, String)>,
+    /// Where the strict comparison fails, allow for: options (as a set), window (not compared), acks (surplus ones
+    /// skipped, their time not compared), segmentation (text as a range of octets); the report says what was needed
+    #[arg(long, value_name = "SWITCH,...", value_delimiter = ',')]
+    pub(crate) lenient: Vec<Leniency>,
+    /// Scripts that run at once; as many as there are processors
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZeroUsize>,
+    /// How to write the results
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) format: DrillFormat,
+    /// Write the packets of every script to a file in DIR (pcapng)
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pcap: Option<PathBuf>,
+    /// Draw the ladder of scripts that pass, too
+    #[arg(long)]
+    pub(crate) ladder: bool,
+}
+
+fn define(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a symbol is defined by NAME=VALUE".to_owned()),
+    }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod capture;
 mod demo;
+mod drill;
 mod failure;
 mod get;
 mod live;
@@ -55,6 +56,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
     let result = runtime.block_on(async {
         match command {
             Command::Demo(args) => demo::run(args),
+            Command::Drill(args) => drill::run(args),
             Command::Serve(args) => serve::run(args).await,
             Command::Get(args) => get::run(args).await,
             Command::Listen(args) => pipe::listen(args).await,
