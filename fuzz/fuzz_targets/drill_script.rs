@@ -36,7 +36,7 @@ fuzz_target!(|octets: &[u8]| {
         record: input.octet() % 2 == 1,
         ..Config::default()
     };
-    let script = if input.octet() % 2 == 0 {
+    let script = if input.octet().is_multiple_of(2) {
         mutated(&mut input)
     } else {
         String::from_utf8_lossy(input.take(usize::MAX)).into_owned()

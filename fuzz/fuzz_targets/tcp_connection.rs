@@ -103,7 +103,7 @@ fn opened(
         header,
         ..Segment::default()
     };
-    if input.octet() % 2 == 0 {
+    if input.octet().is_multiple_of(2) {
         let mut opening = Opening::new(cx, setup(), config);
         let plan = opening.plan(cx.now, 1460).expect("a SYN is owed");
         opening.build(cx, plan);
@@ -205,7 +205,7 @@ impl<'a> Target<'a> {
             2 => Flags::from_bits(self.input.short()).without(Flags::RST | Flags::SYN) | Flags::ACK,
             _ => Flags::ACK,
         };
-        let (seq, ack) = if self.input.octet() % 3 == 0 {
+        let (seq, ack) = if self.input.octet().is_multiple_of(3) {
             (self.near(), self.near())
         } else {
             (self.acked, self.sent_to)
@@ -292,7 +292,9 @@ impl<'a> Target<'a> {
                 self.connection
                     .handle_path_error(&mut cx, PathError::HostUnreachable, seq);
             }
-            19 => self.connection.set_cork(now, self.input.octet() % 2 == 0),
+            19 => self
+                .connection
+                .set_cork(now, self.input.octet().is_multiple_of(2)),
             20 => self.connection.acknowledge_now(),
             21 => {
                 let mut config = Config::clone(self.connection.config());

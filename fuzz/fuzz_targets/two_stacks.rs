@@ -101,7 +101,7 @@ impl<'a> World<'a> {
             stack.set_next_isn(woshou_tcp::SeqNum(u32::MAX - input.long() % 50_000));
             stack
         });
-        let address = if input.octet() % 2 == 0 {
+        let address = if input.octet().is_multiple_of(2) {
             "10.0.0.2:80"
         } else {
             "[fd00::2]:80"
@@ -288,7 +288,11 @@ impl<'a> World<'a> {
             }
             16 => {
                 if let Some(id) = id {
-                    self.stacks[side].set_nodelay(self.now, id, self.input.octet() % 2 == 0);
+                    self.stacks[side].set_nodelay(
+                        self.now,
+                        id,
+                        self.input.octet().is_multiple_of(2),
+                    );
                 }
             }
             17 => {

@@ -94,7 +94,7 @@ pub fn tcp_config(input: &mut Input<'_>, most: usize) -> Config {
         timestamps: input.octet() % 4 != 3,
         window_scaling: input.octet() % 4 != 3,
         window_scale: input.chance(20).then(|| input.octet() % 15),
-        nagle: input.octet() % 2 == 0,
+        nagle: input.octet().is_multiple_of(2),
         mss: input.chance(40).then(|| input.pick(&[100, 536, 1000])),
         receive_buffer: input.pick(&buffers),
         send_buffer: input.pick(&buffers),
