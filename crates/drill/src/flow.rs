@@ -75,6 +75,8 @@ impl Flow {
         // A SYN that is sent again has the number that the script gave the first.
         if self.learnt != Some(header.sequence) {
             self.learnt = Some(header.sequence);
+            // Another attempt: nothing of the one before holds.
+            self.settled &= header.flags & ACK != 0;
             self.map.learn_local(script.unwrap_or(0), header.sequence);
         }
         if header.flags & ACK != 0

@@ -54,6 +54,7 @@ struct Recorder {
 pub(crate) struct World {
     pub(crate) sockets: Sockets,
     link: LinkId,
+    mtu: usize,
     /// Exact; at least as late as any timer that fired.
     now: Instant,
     /// What left and was not looked at yet.
@@ -110,11 +111,17 @@ impl World {
         Self {
             sockets: Sockets::new(stack, policy),
             link,
+            mtu,
             now: START,
             sniffed: VecDeque::new(),
             recorder,
             steps: 0,
         }
+    }
+
+    /// The longest IP packet of the link, octets.
+    pub(crate) const fn mtu(&self) -> usize {
+        self.mtu
     }
 
     /// Now, as the stack has it.

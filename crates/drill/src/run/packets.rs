@@ -144,7 +144,7 @@ impl Runner<'_> {
 
     /// What no link carries in one piece was put together from segments on the way in: of so many octets.
     fn segment_size(&self, headers: usize, packet: usize) -> Option<u16> {
-        let mtu = self.settings.mtu.unwrap_or(self.knobs.mtu);
+        let mtu = self.world.mtu();
         let fits = mtu.saturating_sub(headers).clamp(1, 65_535);
         let step = self
             .settings
