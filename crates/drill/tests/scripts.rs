@@ -50,11 +50,11 @@ fn declared(source: &str) -> Lenient {
         .collect()
 }
 
-fn scripts() -> Vec<Script> {
+fn all_scripts() -> impl Iterator<Item = Script> {
     let root = root();
     let mut paths = Vec::new();
     walk(&root, &mut paths);
-    let read = |path: PathBuf| {
+    paths.into_iter().map(move |path| {
         let name = path
             .strip_prefix(&root)
             .unwrap()
@@ -71,8 +71,16 @@ fn scripts() -> Vec<Script> {
             source,
             config,
         }
-    };
-    paths.into_iter().map(read).collect()
+    })
+}
+
+/// Kept apart: what the stack is known not to do, or to do wrong.
+fn is_known(script: &Script) -> bool {
+    script.name.starts_with("known/")
+}
+
+fn scripts() -> Vec<Script> {
+    all_scripts().filter(|script| !is_known(script)).collect()
 }
 
 fn text(report: &Report) -> String {
@@ -147,6 +155,19 @@ fn what_holds_for_ipv4_holds_for_ipv6() {
     assert!(run >= 150, "only {run} scripts");
 }
 
+/// The day that one passes, it moves out of `known`.
+#[test]
+fn what_is_known_to_be_wrong_still_is() {
+    for script in all_scripts().filter(is_known) {
+        let status = woshou_drill::run(&script.source, &script.config).status;
+        let name = &script.name;
+        assert!(
+            matches!(status, Status::Fail | Status::Unsupported),
+            "{name}: {status}; move it if it passes"
+        );
+    }
+}
+
 #[test]
 fn the_whole_directory_is_fast() {
     let scripts = scripts();
@@ -217,7 +238,9 @@ fn packets(script: &Ast, change: impl Fn(&mut TcpPacket) -> bool) -> Vec<Ast> {
 /// Calls whose result is compared: a descriptor is only a name.
 fn calls(script: &Ast, change: impl Fn(&mut Call) -> bool) -> Vec<Ast> {
     variants(script, |event| match &mut event.action {
-        Action::Call(call) if !["socket", "accept"].contains(&call.name.value.as_str()) => {
+        Action::Call(call)
+            if !["socket", "accept", "epoll_create"].contains(&call.name.value.as_str()) =>
+        {
             change(call)
         }
         _ => false,
@@ -266,25 +289,41 @@ fn later(when: &mut When) -> bool {
     true
 }
 
-/// The script with each of its expected packets twice, if another expected one comes after it.
+/// Whether two expected packets say the same.
+fn alike(one: &TcpPacket, other: &TcpPacket) -> bool {
+    let ack = |packet: &TcpPacket| packet.ack.map(|ack| ack.value);
+    one.flags.value == other.flags.value
+        && one.seq.value == other.seq.value
+        && ack(one) == ack(other)
+}
+
+/// The script with each of its expected packets twice, if another expected one, not like it, comes after it.
 fn twice(script: &Ast) -> Vec<Ast> {
     let again = |(at, _, _): (usize, TcpPacket, TcpPacket)| {
         let mut changed = script.clone();
         changed.events.insert(at + 1, script.events[at].clone());
         changed
     };
-    with_next(script).map(again).collect()
+    with_next(script)
+        .filter(|(_, packet, next)| !alike(packet, next))
+        .map(again)
+        .collect()
 }
 
 /// The script without each of its expected packets that would then be taken for the next one, and is not like it.
-/// One that is waited for stays, or the script would go on earlier and the packet not leave; so does SYN, from which
-/// the script learns the numbers.
+/// One that is waited for stays, or the script would go on earlier and the packet not leave; so do SYN and those with
+/// timestamps, from which the script learns what its numbers stand for.
 fn without(script: &Ast) -> Vec<Ast> {
+    let teaches = |packet: &TcpPacket| {
+        let stamped =
+            |option: &Spanned<TcpOption>| matches!(option.value, TcpOption::Timestamp { .. });
+        let options = &packet.options.value;
+        packet.flags.value.syn
+            || matches!(options, Options::Exact(list) if list.iter().any(stamped))
+    };
     let is_told = |(at, packet, next): &(usize, TcpPacket, TcpPacket)| {
-        let same = packet.flags.value == next.flags.value && packet.seq.value == next.seq.value;
-        let same_ack = packet.ack.map(|ack| ack.value) == next.ack.map(|ack| ack.value);
         let at_once = script.events[*at].when.value == When::Relative(0);
-        at_once && !packet.flags.value.syn && !(same && same_ack)
+        at_once && !teaches(packet) && !alike(packet, next)
     };
     let remove = |(at, _, _): (usize, TcpPacket, TcpPacket)| {
         let mut changed = script.clone();
@@ -387,27 +426,34 @@ fn print(script: &Ast, source: &str) -> String {
     text
 }
 
-/// The words of which a report of the difference has one.
-fn names(how: Wrong) -> &'static [&'static str] {
+/// Whether `report` names the difference, and nothing else where the change touches one field.
+fn names(how: Wrong, report: &Report) -> bool {
+    let differ: Vec<&str> = report
+        .fields
+        .iter()
+        .filter(|field| !field.agree)
+        .map(|field| field.name)
+        .collect();
+    let message = &report.message;
     match how {
-        Wrong::Flag => &["flags", "FIN"],
-        Wrong::Sequence => &["seq", "sequence number"],
-        Wrong::Acknowledgement => &["ack"],
-        Wrong::Option => &["options"],
-        Wrong::Time => &["early", "late", "time"],
-        Wrong::Result => &["result", "returned"],
-        Wrong::Errno => &["EDOM"],
-        Wrong::Unexpected | Wrong::NotSent => &[
-            "flags",
-            "seq",
-            "ack",
-            "options",
-            "text",
-            "win",
-            "time",
-            "nothing left",
-        ],
-        Wrong::WindowOrLength => &["win", "text", "length", "octets"],
+        Wrong::Flag => differ == ["flags"],
+        Wrong::Sequence => differ == ["seq"],
+        Wrong::Acknowledgement => differ == ["ack"],
+        Wrong::Option => differ == ["options"],
+        Wrong::Result => differ == ["result"],
+        Wrong::Errno => differ == ["result"] && message.contains("EDOM"),
+        Wrong::Time => message.contains("time: expected at") && message.contains("too early"),
+        // The next segment is compared with the wrong line, or there is none in time.
+        Wrong::Unexpected | Wrong::NotSent => {
+            !differ.is_empty()
+                || message.contains("time: expected at")
+                || message.contains("nothing left")
+                || message.starts_with("text expected")
+        }
+        // A longer text waits for segments that do not come, or do not continue it.
+        Wrong::WindowOrLength => {
+            differ == ["win"] || differ == ["text"] || message.starts_with("text expected")
+        }
     }
 }
 
@@ -416,15 +462,13 @@ fn names(how: Wrong) -> &'static [&'static str] {
 fn wrong_variants_fail() {
     let mut used = 0;
     let mut made = 0;
+    let mut other_errno = 0;
     let mut passed = String::new();
     for script in scripts() {
         let ast = woshou_drill::parse(&script.source, &Defines::new()).unwrap();
         let all: Vec<(Wrong, Vec<Ast>)> =
             WRONGS.iter().map(|how| (*how, wrong(&ast, *how))).collect();
-        if all.iter().any(|(_, variants)| variants.is_empty()) {
-            continue;
-        }
-        used += 1;
+        used += usize::from(all.iter().all(|(_, variants)| !variants.is_empty()));
         let report = woshou_drill::run(&print(&ast, &script.source), &script.config);
         assert_eq!(
             report.status,
@@ -437,8 +481,9 @@ fn wrong_variants_fail() {
                 made += 1;
                 let source = print(&variant, &script.source);
                 let report = woshou_drill::run(&source, &script.config);
-                let names = names(how).iter().any(|word| report.message.contains(word));
-                if report.status != Status::Fail || !names {
+                other_errno +=
+                    usize::from(how == Wrong::Errno && report.message.contains("got -1 "));
+                if report.status != Status::Fail || !names(how, &report) {
                     let _ = writeln!(passed, "---- {how:?}: {}\n{source}", text(&report));
                 }
             }
@@ -448,6 +493,10 @@ fn wrong_variants_fail() {
     assert!(
         used >= 30,
         "only {used} scripts can be made wrong in all ten ways"
+    );
+    assert!(
+        other_errno >= 30,
+        "only {other_errno} calls failed with another error"
     );
     eprintln!("{made} wrong variants fail; {used} scripts have all ten kinds");
 }
