@@ -342,7 +342,7 @@ impl<'a> Target<'a> {
                 piece.extend_from_slice(&payload[start..end]);
                 in_ip(true, 44, 0, &piece)
             } else {
-                let field = offset / 8 | more << 13;
+                let field = (offset / 8) | (more << 13);
                 in_ip(false, protocol, field, &payload[start..end])
             };
             self.ip(&packet);
@@ -502,7 +502,7 @@ impl<'a> Target<'a> {
         for &id in &self.connections {
             let state = self.stack.state(id);
             let endpoints = self.stack.endpoints(id).expect("it is ours");
-            let listed = all.iter().any(|entry| *entry == (endpoints, state));
+            let listed = all.contains(&(endpoints, state));
             assert!(listed || state == State::Closed, "{state:?} is not listed");
             assert!(state != State::Closed || self.stack.ended(id).is_some());
         }
