@@ -286,6 +286,30 @@ fn packets_of_other_connections_are_passed_over() {
 }
 
 #[test]
+fn a_connection_is_told_by_both_of_its_ends() {
+    // Both connections have our port 8080; only the peer's tells them apart.
+    let second = "+0 close(3) = 0\n+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 5\n\
+        +0 setsockopt(5, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0\n+0 bind(5, ..., ...) = 0\n\
+        +0 fcntl(5, F_SETFL, O_RDWR|O_NONBLOCK) = 0\n+0 write(4, ..., 10) = 10\n\
+        +0 connect(5, ..., ...) = -1 EINPROGRESS\n";
+    server(&format!("{second}+0 > S 0:0(0) <...>\n"));
+    server_fails(&format!("{second}+0 > P. 1:11(10) ack 1\n"), &["flags"]);
+}
+
+#[test]
+fn pieces_that_are_put_together_have_one_size() {
+    let writes = "+0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0\n+0 write(4, ..., 500) = 500\n\
+        +0 write(4, ..., 1000) = 1000\n+0 write(4, ..., 700) = 700\n";
+    server_fails(
+        &format!("{writes}+0 > P. 1:2201(2200) ack 1\n"),
+        &["pieces of 500 and of 1000 octets"],
+    );
+    server(&format!(
+        "{writes}+0 > P. 1:501(500) ack 1\n+0 > P. 501:2201(1700) ack 1\n"
+    ));
+}
+
+#[test]
 fn surplus_segments_are_not_passed_over() {
     // The acknowledgement of the first segment is not expected, and stands before the second.
     let text = "+0 < P. 1:1001(1000) ack 1 win 257\n+0 < P. 1001:2001(1000) ack 1 win 257\n";
