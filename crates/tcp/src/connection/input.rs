@@ -67,6 +67,9 @@ impl Connection {
 
     /// First: is any of it in the window? (RFC 9293 section 3.4, Table 6.)
     ///
+    /// An empty segment just behind the window passes, as in the kernels: two sides that filled each other's window and lost
+    /// the head of it acknowledge with just that number, and would never hear each other else. Not a RST: it must be in it.
+    ///
     /// A segment at RCV.NXT passes a shut window too, so that its ACK and RST count; its text will be cut off. And so
     /// does what comes without text after a probe that was cut off: "special allowance should be made to accept valid
     /// ACKs, URGs, and RSTs". Two sides that probe each other would not hear each other else.
@@ -80,7 +83,12 @@ impl Connection {
         // Text that spans the whole window begins before it and ends after it.
         let spans = len > 0 && seq.before(start) && (seq + (len - 1)).at_or_after(end);
         let after_probe = start == end && len == 0 && seq == start + 1;
-        if starts_inside || after_probe || (ends_inside && start != end) || (spans && start != end)
+        let at_edge = len == 0 && seq == end && !segment.header.flags.rst();
+        if starts_inside
+            || after_probe
+            || at_edge
+            || (ends_inside && start != end)
+            || (spans && start != end)
         {
             return Ok(());
         }

@@ -63,6 +63,34 @@ fn acceptability_and_its_answers() {
 }
 
 #[test]
+fn an_acknowledgement_just_behind_the_window_counts() {
+    let mut bench = Bench::new();
+    let mut cx = Context::unwatched(bench.now);
+    bench.connection.write(&mut cx, b"x").unwrap();
+    assert_eq!(bench.out().len(), 1);
+    let edge = i64::from(bench.connection.rcv.adv.distance_from(ISS[0]));
+    let outside = Err(Refusal::OutsideWindow);
+    assert_eq!(
+        bench.segment(Flags::RST, edge, 2, b""),
+        outside,
+        "a RST does not"
+    );
+    assert_eq!(
+        bench.segment(Flags::ACK, edge + 1, 2, b""),
+        outside,
+        "nor what is farther"
+    );
+    assert_eq!(
+        bench.segment(Flags::ACK, edge, 2, b"t"),
+        outside,
+        "nor text"
+    );
+    assert_eq!(bench.connection.unacknowledged(), 1);
+    assert_eq!(bench.segment(Flags::ACK, edge, 2, b""), Ok(()));
+    assert_eq!(bench.connection.unacknowledged(), 0);
+}
+
+#[test]
 //= rfc9293 SHLD-31 test
 fn overlaps_are_trimmed_and_the_first_wins() {
     let mut bench = Bench::new();
