@@ -712,6 +712,7 @@ fn what_woshou_cannot_do_is_named() {
         ("+0 > S 0:0(0) <md5 valid,nop,nop>\n", "TCP MD5 signatures"),
         ("+0 sendfile(4, 5, [0], 10) = 10\n", "sendfile()"),
         ("+0 send(4, ..., 1, MSG_OOB) = 1\n", "MSG_OOB"),
+        ("+0 recv(4, ..., 9, MSG_WAITALL) = 9\n", "MSG_WAITALL"),
         (
             "+0 setsockopt(4, SOL_TCP, TCP_BRANDNEW, [1], 4) = 0\n",
             "the socket option TCP_BRANDNEW",

@@ -257,6 +257,9 @@ impl Arguments<'_, '_> {
 
     fn receive(&self) -> Result<Request, Stop> {
         let (pieces, flags) = self.message()?;
+        if flags & c::MSG_WAITALL != 0 {
+            return Err(Stop::unsupported(self.call.name.span, "MSG_WAITALL"));
+        }
         Ok(Request::Receive {
             fd: self.fd(0)?,
             pieces,
