@@ -142,6 +142,9 @@ impl Connection {
         let why = match self.state {
             // To a user who connected at the same time the peer's RST is a refusal.
             State::SynReceived if !self.passive => Ended::Refused,
+            // Both closed and all text is acknowledged: the peer has forgotten us before our FIN came again. RFC 9293
+            // signals no reset here.
+            State::Closing | State::LastAck if self.snd.buffer.len() == 0 => Ended::Closed,
             _ => Ended::Reset,
         };
         self.end(cx, why);

@@ -63,6 +63,22 @@ fn acceptability_and_its_answers() {
 }
 
 #[test]
+fn a_reset_when_only_our_fin_is_left_is_an_ordinary_end() {
+    for (text, expected) in [(&b""[..], Ended::Closed), (b"unread", Ended::Reset)] {
+        let mut bench = Bench::new();
+        let mut cx = Context::unwatched(bench.now);
+        bench.segment(Flags::ACK | Flags::FIN, 1, 1, b"").unwrap();
+        bench.connection.write(&mut cx, text).unwrap();
+        bench.connection.shutdown(&mut cx);
+        assert!(!bench.out().is_empty());
+        assert_eq!(bench.connection.state(), State::LastAck);
+        let reset = bench.segment(Flags::RST, 2, 1, b"");
+        assert_eq!(reset, Err(Refusal::ValidReset));
+        assert_eq!(bench.connection.ended(), Some(expected), "{text:?}");
+    }
+}
+
+#[test]
 fn an_acknowledgement_just_behind_the_window_counts() {
     let mut bench = Bench::new();
     let mut cx = Context::unwatched(bench.now);
