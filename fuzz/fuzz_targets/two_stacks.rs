@@ -92,8 +92,12 @@ impl<'a> World<'a> {
         let mtu = input.pick(&[1500, 1280, 9000]);
         let now = Instant::from_millis(1_000);
         let mut stacks = [0, 1].map(|side| {
+            let mut tcp = (*shared_tcp_config(&mut input, MOST)).clone();
+            // Longer than the longest timeout doubled: what comes again finds TIME-WAIT and not a RST, which would
+            // rightly tell a user whose text is still unacknowledged that its fate is unknown.
+            tcp.time_wait = Duration::from_secs(240);
             let config = Config {
-                tcp: shared_tcp_config(&mut input, MOST),
+                tcp: Arc::new(tcp),
                 ..Config::default()
             };
             let mut stack = Stack::new(Arc::new(config), [side as u8 + 1; 32]);
