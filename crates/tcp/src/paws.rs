@@ -24,13 +24,19 @@ impl Paws {
         Self { recent, recent_at }
     }
 
-    /// RFC 7323 section 5.3, R1, and section 3.2 for the missing option. A RST is never refused for its timestamp.
+    /// RFC 7323 section 5.3, R1, and section 3.2 for the missing option. A RST is never refused for its timestamp, and a SYN
+    /// not for lacking one: a peer that started anew may offer other options, and learns from the challenge (RFC 5961
+    /// section 4.2) that it must reset first.
     pub(crate) fn check(&self, now: Instant, header: &Header) -> Result<(), Refusal> {
         if header.flags.rst() {
             return Ok(());
         }
         let Some(timestamps) = header.options.timestamps else {
-            return Err(Refusal::MissingTimestamp);
+            return if header.flags.syn() {
+                Ok(())
+            } else {
+                Err(Refusal::MissingTimestamp)
+            };
         };
         let old = timestamps.value.wrapping_sub(self.recent).cast_signed() < 0;
         if old && now.since(self.recent_at) < OUTDATED_AFTER {
@@ -88,6 +94,13 @@ mod tests {
             ("none", None, Flags::ACK, Err(Refusal::MissingTimestamp)),
             ("old RST", Some(0xffff_fffd), Flags::RST, Ok(())),
             ("RST without", None, Flags::RST, Ok(())),
+            ("SYN without", None, Flags::SYN, Ok(())),
+            (
+                "old SYN",
+                Some(0xffff_fffd),
+                Flags::SYN,
+                Err(Refusal::OldTimestamp),
+            ),
         ];
         for (name, value, flags, expected) in cases {
             assert_eq!(paws.check(at, &header(value, flags)), expected, "{name}");
