@@ -1,24 +1,27 @@
 //! A connection: what it is made of, and the calls that its owner makes. The steps are in the rooms below.
 
+mod choices;
 mod close;
+mod figures;
 mod input;
 mod open;
 mod options;
 mod output;
+mod push;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod urgent;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::config::{Config, KeepAlive};
+use crate::config::Config;
 use crate::congestion::CongestionControl;
 use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
-use crate::info::TcpInfo;
 use crate::options::{Agreed, Setup};
 use crate::paws::Paws;
 use crate::recovery::{Phase, Recovery};
@@ -32,11 +35,13 @@ use crate::state::{Event, State};
 use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
+use choices::Choices;
 pub(crate) use open::SynAck;
 pub use open::{Opened, Opening};
 pub use options::LossPhase;
 pub use output::Plan;
 use timers::TimerTable;
+use urgent::Urgent;
 
 /// A connection from SYN-RECEIVED to LAST-ACK, and what the user may still read after it.
 ///
@@ -59,6 +64,7 @@ pub struct Connection {
     timers: TimerTable,
     owed: Owed,
     wake: Wake,
+    urgent: Option<Box<Urgent>>,
     ended: Option<Ended>,
     user: User,
     patience: Patience,
@@ -92,7 +98,7 @@ struct User {
     close_when_open: bool,
     /// The user was told that the send buffer is full and waits for room.
     waits_to_write: bool,
-    keep_alive: Option<Box<KeepAlive>>,
+    choices: Option<Box<Choices>>,
 }
 
 /// How long the other side has been silent.
@@ -158,6 +164,7 @@ impl Connection {
             timers: TimerTable::new(),
             owed: Owed::default(),
             wake: Wake::NONE,
+            urgent: None,
             ended: None,
             user: User {
                 nodelay: !config.nagle,
@@ -166,7 +173,7 @@ impl Connection {
                 deaf: false,
                 close_when_open: false,
                 waits_to_write: false,
-                keep_alive: config.keep_alive.map(Box::new),
+                choices: choices::choices(config.keep_alive),
             },
             patience: Patience {
                 backoff: 0,
@@ -234,12 +241,14 @@ impl Connection {
 
     /// The network reported an error about a segment of ours that began at `seq`.
     ///
-    /// Never ends a connection (RFC 9293 MUST-56, RFC 5461): the error shows when it times out. What does not
-    /// name a segment in flight is ignored (RFC 5927 section 4.1).
+    /// Never ends a connection (RFC 9293 MUST-56, RFC 5461): the user hears of it by [`Wake::SOFT_ERROR`], and it shows
+    /// when the connection times out. What does not name a segment in flight is ignored (RFC 5927 section 4.1).
     //= rfc9293 MUST-56
+    //= rfc9293 MUST-47
     pub fn handle_path_error(&mut self, _cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
         if seq.between(self.snd.una, self.snd.nxt) {
             self.patience.path_error = Some(error);
+            self.wake |= Wake::SOFT_ERROR;
         }
     }
 
@@ -258,7 +267,8 @@ impl Connection {
 
     /// What changed for the user since the last call; clears it.
     pub fn poll_event(&mut self) -> Wake {
-        core::mem::take(&mut self.wake)
+        let wake = core::mem::take(&mut self.wake);
+        choices::wanted(self.user.choices.as_deref(), wake)
     }
 
     // ---- the user's calls ----
@@ -274,10 +284,8 @@ impl Connection {
         if !self.state.sends_text() || self.user.close_when_open || self.user.released {
             return Err(WriteError::Finished);
         }
-        let taken = self
-            .snd
-            .buffer
-            .write(octets, self.config.send_buffer.min(MAX_SEND_BUFFER));
+        let limit = self.snd.buffer.len().saturating_add(self.writable());
+        let taken = self.snd.buffer.write(octets, limit);
         if taken == 0 && !octets.is_empty() {
             self.user.waits_to_write = true;
             return Err(WriteError::Full);
@@ -288,11 +296,18 @@ impl Connection {
 
     /// RECEIVE (RFC 9293 section 3.10.3): `Ok(0)` is the end of the peer's text, unless `into` is empty.
     ///
+    /// Urgent text and what follows it never come together: a read that begins before the mark stops there, and
+    /// [`Self::at_mark`] tells.
+    ///
     /// # Errors
     /// [`ReadError`]: nothing yet, or the connection ended without the peer's FIN.
     pub fn read(&mut self, into: &mut [u8]) -> Result<usize, ReadError> {
         self.may_read()?;
-        let octets = self.rcv.buffer.read(into);
+        let most = into.len().min(self.until_mark());
+        let octets = self
+            .rcv
+            .buffer
+            .read(into.get_mut(..most).unwrap_or_default());
         self.after_read();
         Ok(octets)
     }
@@ -303,7 +318,7 @@ impl Connection {
     /// As [`Self::read`].
     pub fn read_chunk(&mut self, max: usize) -> Result<Bytes, ReadError> {
         self.may_read()?;
-        let octets = self.rcv.buffer.read_chunk(max);
+        let octets = self.rcv.buffer.read_chunk(max.min(self.until_mark()));
         self.after_read();
         Ok(octets)
     }
@@ -314,7 +329,11 @@ impl Connection {
     /// As [`Self::read`].
     pub fn peek(&self, into: &mut [u8]) -> Result<usize, ReadError> {
         self.may_read()?;
-        Ok(self.rcv.buffer.peek(into))
+        let most = into.len().min(self.until_mark());
+        Ok(self
+            .rcv
+            .buffer
+            .peek(into.get_mut(..most).unwrap_or_default()))
     }
 
     fn may_read(&self) -> Result<(), ReadError> {
@@ -328,6 +347,7 @@ impl Connection {
         if !self.timers.runs(Timer::DelayedAck) {
             self.rcv.buffer.give_back();
         }
+        self.forget_read();
         if self.state.receives_text() && self.rcv.update_is_due() {
             self.rcv.ack.owe(Reason::WindowUpdate);
         }
@@ -365,19 +385,15 @@ impl Connection {
         self.ended
     }
 
-    /// Octets that `read` would hand out now.
+    /// Octets that can be read now; one `read` stops at a mark between them.
     #[must_use]
     pub fn readable(&self) -> usize {
         self.rcv.buffer.len()
     }
 
-    /// Octets that `write` would take now.
-    #[must_use]
-    pub fn writable(&self) -> usize {
-        self.config
-            .send_buffer
-            .min(MAX_SEND_BUFFER)
-            .saturating_sub(self.snd.buffer.len())
+    /// Most octets that the send buffer holds.
+    fn send_capacity(&self) -> usize {
+        self.config.send_buffer.min(MAX_SEND_BUFFER)
     }
 
     /// Whether the peer's FIN arrived and everything before it was read.
@@ -404,39 +420,6 @@ impl Connection {
     #[must_use]
     pub fn time_wait(&self) -> Option<TimeWait> {
         (self.state == State::TimeWait).then(|| self.make_time_wait())
-    }
-
-    /// Figures about it.
-    #[must_use]
-    pub fn info(&self, now: Instant) -> TcpInfo {
-        TcpInfo {
-            last_ack_recv: now.since(self.patience.heard_at),
-            backoff: self.patience.backoff,
-            rto: self.rtt.backed_off(self.patience.backoff),
-            rtt: self.rtt.srtt().unwrap_or_default(),
-            rttvar: self.rtt.rttvar(),
-            min_rtt: self.rtt.min_rtt().unwrap_or_default(),
-            snd_mss: self.snd.mss,
-            advmss: u32::from(self.advertised_mss()),
-            snd_cwnd: self.congestion.window(),
-            snd_ssthresh: self.congestion.threshold(),
-            snd_wnd: self.snd.wnd,
-            rcv_wnd: self.rcv.wnd(),
-            snd_wscale: self.agreed.send_scale,
-            rcv_wscale: self.agreed.receive_scale,
-            in_flight: self.recovery.pipe(&self.snd),
-            unacked: self.snd.buffer.len() as u64,
-            bytes_sent: self.counters.bytes_sent,
-            bytes_retrans: self.counters.bytes_retrans,
-            bytes_acked: self.counters.bytes_acked,
-            bytes_received: self.counters.bytes_received,
-            segs_out: self.counters.segs_out,
-            segs_in: self.counters.segs_in,
-            total_retrans: self.counters.retrans,
-            rcv_ooo: self.rcv.reassembly.octets() as u64,
-            refused: self.counters.refused,
-            ..TcpInfo::new(self.state)
-        }
     }
 
     fn advertised_mss(&self) -> u16 {

@@ -11,7 +11,7 @@ use crate::time::Instant;
 
 /// What changed for the user since the last look; a set of bits, so that a slow reader loses nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Wake(u8);
+pub struct Wake(pub(crate) u16);
 
 impl Wake {
     /// Nothing.
@@ -31,6 +31,8 @@ impl Wake {
     /// The path is doubtful: a segment was sent again [`crate::Config::r1`] times without an answer (R1, RFC 9293
     /// section 3.8.3). The owner may look for another route.
     pub const DOUBTFUL: Self = Self(1 << 6);
+    /// The network reported an error that may pass: see [`crate::Connection::path_error`] (RFC 9293 section 3.9.1.8).
+    pub const SOFT_ERROR: Self = Self(1 << 7);
 
     /// Whether any bit of `other` is set.
     #[must_use]
@@ -90,6 +92,8 @@ pub enum Reason {
     Data,
     /// FIN: the user closed this direction.
     Close,
+    /// ACK: urgent text was written that cannot leave yet; the pointer can (RFC 9293 section 3.8.5).
+    Urgent,
     /// ACK: out of order, the peer must learn of the gap at once (RFC 5681 section 4.2).
     Gap,
     /// ACK: a hole was filled (RFC 5681 section 4.2).
@@ -143,6 +147,7 @@ impl fmt::Display for Reason {
             Self::KeepAlive => "keep-alive: are you there?",
             Self::Data => "data",
             Self::Close => "close: no more data from here",
+            Self::Urgent => "urgent data will follow",
             Self::Gap => "duplicate ack: something is missing",
             Self::HoleFilled => "ack: the hole is filled",
             Self::Duplicate => "ack again: had this already",

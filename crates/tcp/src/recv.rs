@@ -34,6 +34,8 @@ pub(crate) struct Receive {
     pub(crate) reassembly: Reassembly,
     /// The number of the peer's FIN, once seen, in order or not.
     pub(crate) fin: Option<SeqNum>,
+    /// The number after the last octet that came with PSH, until the user has read it.
+    pub(crate) pushed: Option<SeqNum>,
     /// What is owed.
     pub(crate) ack: AckState,
     /// Last.ACK.sent of RFC 7323 section 4.3.
@@ -59,6 +61,7 @@ impl Receive {
             buffer: ReceiveBuffer::new(),
             reassembly: Reassembly::new(),
             fin: None,
+            pushed: None,
             ack: AckState::default(),
             last_ack_sent: irs + 1,
         }

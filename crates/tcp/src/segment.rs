@@ -196,13 +196,18 @@ pub struct Segment<'a> {
 }
 
 impl Segment<'_> {
+    /// Octets of text.
+    pub(crate) fn len_of_text(&self) -> u32 {
+        u32::try_from(self.text.octets.len()).unwrap_or(u32::MAX - 2)
+    }
+
     /// SEG.LEN: octets of text, with SYN and FIN counted.
     ///
     /// Text is never longer than an IP packet, so this does not overflow.
     #[must_use]
     pub fn len(&self) -> u32 {
         let control = u32::from(self.header.flags.syn()) + u32::from(self.header.flags.fin());
-        u32::try_from(self.text.octets.len()).unwrap_or(u32::MAX - 2) + control
+        self.len_of_text() + control
     }
 
     /// Whether it occupies no sequence space.

@@ -2,8 +2,11 @@
 
 use alloc::sync::Arc;
 use core::net::{IpAddr, SocketAddr};
+use core::time::Duration;
 
-use woshou_tcp::{Config, Instant, State};
+use woshou_tcp::config::KeepAlive;
+use woshou_tcp::error::PathError;
+use woshou_tcp::{Config, Instant, State, WriteError};
 
 use super::{Stack, context};
 use crate::demux::Owner;
@@ -89,6 +92,103 @@ impl Stack {
         {
             connection.set_cork(now, corked);
             self.settle_and_queue(now, id);
+        }
+    }
+
+    /// SEND with the URGENT flag (see [`woshou_tcp::Connection::write_urgent`]); new programs should not use it (RFC 9293
+    /// SHLD-13, RFC 6093).
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_urgent(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        octets: &[u8],
+    ) -> Result<usize, WriteError> {
+        let slot = self.table.of_user_mut(id).ok_or(WriteError::Finished)?;
+        let taken = match &mut slot.body {
+            Body::Opening(opening) => {
+                return Err(opening.ended().map_or(WriteError::Full, WriteError::Ended));
+            }
+            Body::Connection(connection) => {
+                connection.write_urgent(&mut context(now, &mut self.observer), octets)?
+            }
+        };
+        self.settle_and_queue(now, id);
+        Ok(taken)
+    }
+
+    /// PUSH of what was written so far (see [`woshou_tcp::Connection::push`]); nothing while opening.
+    pub fn push(&mut self, now: Instant, id: ConnId) {
+        if let Some(Body::Connection(connection)) =
+            self.table.of_user_mut(id).map(|slot| &mut slot.body)
+        {
+            connection.push(&mut context(now, &mut self.observer));
+            self.settle_and_queue(now, id);
+        }
+    }
+
+    /// FLUSH: takes back what was written and never sent (see [`woshou_tcp::Connection::flush`]); returns how many octets.
+    pub fn flush(&mut self, now: Instant, id: ConnId) -> usize {
+        let Some(Body::Connection(connection)) =
+            self.table.of_user_mut(id).map(|slot| &mut slot.body)
+        else {
+            return 0;
+        };
+        let flushed = connection.flush(&mut context(now, &mut self.observer));
+        self.settle_and_queue(now, id);
+        flushed
+    }
+
+    /// Keep-alive on or off; while opening, for the connection to come.
+    pub fn set_keep_alive(&mut self, now: Instant, id: ConnId, keep_alive: Option<KeepAlive>) {
+        self.choose(now, id, |body| match body {
+            Body::Opening(opening) => opening.set_keep_alive(keep_alive),
+            Body::Connection(connection) => connection.set_keep_alive(now, keep_alive),
+        });
+    }
+
+    /// How long text may stay unacknowledged: R2 (see [`woshou_tcp::Connection::set_user_timeout`]); while opening, for
+    /// the connection to come.
+    pub fn set_user_timeout(&mut self, now: Instant, id: ConnId, after: Option<Duration>) {
+        self.choose(now, id, |body| match body {
+            Body::Opening(opening) => opening.set_user_timeout(after),
+            Body::Connection(connection) => connection.set_user_timeout(now, after),
+        });
+    }
+
+    /// Whether its user hears of what may pass (see [`woshou_tcp::Connection::set_error_reports`]).
+    pub fn set_error_reports(&mut self, now: Instant, id: ConnId, on: bool) {
+        self.choose(now, id, |body| match body {
+            Body::Opening(opening) => opening.set_error_reports(on),
+            Body::Connection(connection) => connection.set_error_reports(on),
+        });
+    }
+
+    /// The not-sent low-water mark (see [`woshou_tcp::Connection::set_not_sent_low`]); while opening, for the connection
+    /// to come.
+    pub fn set_not_sent_low(&mut self, now: Instant, id: ConnId, octets: Option<u32>) {
+        self.choose(now, id, |body| match body {
+            Body::Opening(opening) => opening.set_not_sent_low(octets),
+            Body::Connection(connection) => connection.set_not_sent_low(octets),
+        });
+    }
+
+    fn choose(&mut self, now: Instant, id: ConnId, choice: impl FnOnce(&mut Body)) {
+        if let Some(slot) = self.table.of_user_mut(id) {
+            choice(&mut slot.body);
+            self.settle_and_queue(now, id);
+        }
+    }
+
+    /// What the network last reported about the way to the peer, opening or open; `None` since the peer last acknowledged
+    /// anything.
+    #[must_use]
+    pub fn path_error(&self, id: ConnId) -> Option<PathError> {
+        match &self.table.of_user(id)?.body {
+            Body::Opening(opening) => opening.path_error(),
+            Body::Connection(connection) => connection.path_error(),
         }
     }
 

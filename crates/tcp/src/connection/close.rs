@@ -1,14 +1,10 @@
 //! CLOSE, ABORT and every other end (RFC 9293 sections 3.6, 3.10.4, 3.10.5).
 
-use alloc::boxed::Box;
-
 use super::Connection;
-use crate::config::KeepAlive;
 use crate::error::Ended;
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
-use crate::time::Instant;
 use crate::time_wait::{TimeWait, TimeWaitSetup, TimeWaitTimestamps};
 
 impl Connection {
@@ -124,16 +120,6 @@ impl Connection {
         };
         // The segment that brought us here was the last one heard.
         TimeWait::new(self.patience.heard_at, setup)
-    }
-
-    /// Keep-alive on or off (RFC 9293 section 3.8.4).
-    //= rfc9293 MUST-24
-    //= rfc9293 MUST-27
-    pub fn set_keep_alive(&mut self, now: Instant, keep_alive: Option<KeepAlive>) {
-        self.user.keep_alive = keep_alive.map(Box::new);
-        self.patience.keep_alives = 0;
-        self.timers.stop(Timer::KeepAlive);
-        self.rearm(now);
     }
 
     /// A wrong acknowledgement while opening: RST with its number, and the connection stays.

@@ -30,7 +30,7 @@ impl Connection {
         self.check_syn(cx, segment)?; // fourth
         self.heard(cx.now, segment);
         self.process_ack(cx, segment)?; // fifth
-        // sixth: urgent data, a later issue
+        self.process_urgent(segment); // sixth
         self.process_text(cx, segment)?; // seventh
         self.process_fin(cx, segment); // eighth
         Ok(())
@@ -48,6 +48,7 @@ impl Connection {
         if crossed {
             header.flags = header.flags.without(Flags::SYN);
             header.seq += 1;
+            header.urgent = header.urgent.saturating_sub(1);
             // The window beside a SYN is not scaled (RFC 7323 section 2.2); others are, from here on.
             header.window >>= self.snd.scale;
         }
@@ -173,7 +174,7 @@ impl Connection {
         if let Some(paws) = &mut self.paws {
             paws.update(now, segment, self.rcv.last_ack_sent);
         }
-        if self.user.keep_alive.is_some() {
+        if self.keep_alive().is_some() {
             self.timers.stop(Timer::KeepAlive);
         }
     }

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::time::Duration;
 
+use super::choices::{Choices, choices, wanted};
 use super::{Connection, Plan, window_of_syn};
 use crate::config::Config;
 use crate::error::{Ended, PathError, Refusal};
@@ -32,7 +33,9 @@ pub struct Opening {
     syn: Option<Reason>,
     /// A RST with this number is owed for a wrong acknowledgement.
     reset: Option<SeqNum>,
-    path_error: Option<PathError>,
+    pub(super) path_error: Option<PathError>,
+    /// For the connection to come.
+    pub(super) choices: Option<Box<Choices>>,
     ended: Option<Ended>,
     wake: Wake,
 }
@@ -71,7 +74,6 @@ impl Opening {
         Self {
             offer: Offer::new(&config, setup.receive_mss),
             setup,
-            config,
             state: to,
             started_at: cx.now,
             sent_at: None,
@@ -79,8 +81,10 @@ impl Opening {
             syn: Some(Reason::Open),
             reset: None,
             path_error: None,
+            choices: choices(config.keep_alive),
             ended: None,
             wake: Wake::NONE,
+            config,
         }
     }
 
@@ -150,6 +154,7 @@ impl Opening {
             Connection::new(cx, self.setup, agreed, Arc::clone(&self.config), false);
         connection.state = State::SynSent;
         connection.patience.path_error = self.path_error;
+        connection.user.choices = self.choices.take();
         connection.counters.segs_in = 1;
         connection.counters.segs_out = u64::from(self.sent_at.is_some()) + u64::from(self.repeats);
         connection.counters.retrans = u64::from(self.repeats);
@@ -196,6 +201,7 @@ impl Opening {
             return;
         }
         self.path_error = Some(error);
+        self.wake |= Wake::SOFT_ERROR;
         if self.config.open_fails_on_path_error {
             self.end(cx, Ended::Unreachable(error));
         }
@@ -325,7 +331,8 @@ impl Opening {
 
     /// What changed for the user; clears it.
     pub fn poll_event(&mut self) -> Wake {
-        core::mem::take(&mut self.wake)
+        let wake = core::mem::take(&mut self.wake);
+        wanted(self.choices.as_deref(), wake)
     }
 
     /// Why it ended, when it did.
@@ -423,6 +430,8 @@ impl Connection {
         let mut rest = *segment;
         rest.header.seq += 1;
         rest.header.flags = rest.header.flags.without(Flags::SYN);
+        rest.header.urgent = rest.header.urgent.saturating_sub(1);
+        self.process_urgent(&rest);
         // What is refused of it is answered by the handshake's own ACK.
         if self.process_text(cx, &rest).is_ok() {
             self.process_fin(cx, &rest);

@@ -130,6 +130,9 @@ impl Connection {
 impl Opening {
     /// The connection to come behaves by `config`. What the SYN offered stays.
     pub fn set_config(&mut self, config: Arc<Config>) {
+        if self.config.keep_alive != config.keep_alive {
+            self.set_keep_alive(config.keep_alive);
+        }
         self.config = config;
     }
 

@@ -57,10 +57,16 @@ impl Connection {
             };
         }
         if !matches!(self.state, State::Closed | State::TimeWait) {
+            // From segment to segment the urgent pointer differs: a device that cuts would not know.
+            let max_text = match self.sends_urgent() {
+                true => max_text.min(self.room()),
+                false => max_text,
+            };
             let text = self
                 .plan_lost(now, max_text)
                 .or_else(|| self.plan_probe())
-                .or_else(|| self.plan_new(now, max_text));
+                .or_else(|| self.plan_new(now, max_text))
+                .or_else(|| self.plan_urgent_notice());
             if text.is_some() {
                 return text;
             }
@@ -70,6 +76,13 @@ impl Connection {
             //= rfc9293 SHLD-12
             owed.then(|| Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)) // SHLD-12: without data
         })
+    }
+
+    /// Urgent text that neither window lets go: the pointer goes ahead of it, by an empty segment, for the peer's user to
+    /// take what is in the way (RFC 9293 section 3.8.5).
+    fn plan_urgent_notice(&self) -> Option<Plan> {
+        let due = self.urgent_notice_due();
+        due.then(|| Plan::bare(Reason::Urgent, self.snd.nxt))
     }
 
     fn plan_ack(&self) -> Option<Plan> {
@@ -223,12 +236,13 @@ impl Connection {
     }
 
     fn allowance(&self, max_text: u32) -> Allowance {
+        let urgent = self.is_unsent_urgent();
         Allowance {
             room: self.room(),
             congestion: u64::MAX,
             max_text,
-            nodelay: self.user.nodelay,
-            corked: self.user.corked,
+            nodelay: self.user.nodelay || urgent,
+            corked: self.user.corked && !urgent && !self.is_unsent_pushed(),
         }
     }
 
@@ -351,16 +365,18 @@ impl Connection {
         }
     }
 
-    /// Any other segment: ACK, the window, timestamps, SACK blocks; PSH where the buffer empties.
+    /// Any other segment: ACK, the window, timestamps, SACK blocks; PSH and URG where they belong.
     fn build_header(&mut self, now: Instant, plan: Plan) -> Header {
         let mut flags = Flags::ACK;
         if plan.fin {
             flags = flags | Flags::FIN;
         }
-        // MUST-61: the last of what was written is pushed.
-        //= rfc9293 MUST-61
-        if plan.len > 0 && plan.seq + plan.len == self.snd.text_end() {
+        if plan.len > 0 && self.carries_push(plan.seq, plan.seq + plan.len) {
             flags = flags | Flags::PSH;
+        }
+        let urgent = self.urgent_pointer(plan.seq);
+        if urgent.is_some() {
+            flags = flags | Flags::URG;
         }
         let (window, edge) = self.rcv.offer();
         self.rcv.adv = edge;
@@ -382,7 +398,7 @@ impl Connection {
             ack: self.rcv.nxt,
             flags,
             window,
-            urgent: 0,
+            urgent: urgent.unwrap_or_default(),
             options,
         }
     }
@@ -421,6 +437,7 @@ impl Connection {
             }
             self.snd.in_flight.push(new_from, end, now, self.snd.mss);
             self.snd.nxt = end;
+            self.wake_writer();
             if plan.fin {
                 self.snd.fin = Some(end - 1);
             }

@@ -143,7 +143,7 @@ impl Connection {
 
     //= rfc9293 MUST-29
     fn on_keep_alive(&mut self, cx: &mut Context<'_>) {
-        let Some(keep_alive) = self.user.keep_alive.as_deref().copied() else {
+        let Some(keep_alive) = self.keep_alive() else {
             return;
         };
         if self.patience.keep_alives >= keep_alive.probes.max(2) {
@@ -192,7 +192,7 @@ impl Connection {
             let after = if self.state == State::SynReceived {
                 self.config.open_timeout
             } else {
-                self.config.user_timeout
+                self.user_timeout()
             };
             self.timers.set(Timer::UserTimeout, now + after);
         }
@@ -201,7 +201,7 @@ impl Connection {
     //= rfc9293 MUST-25
     //= rfc9293 MUST-26
     fn rearm_keep_alive(&mut self, now: Instant, flying: bool) {
-        let Some(keep_alive) = self.user.keep_alive.as_deref().copied() else {
+        let Some(keep_alive) = self.keep_alive() else {
             return;
         };
         if flying || !self.state.is_synchronized() {

@@ -142,6 +142,21 @@ impl SendBuffer {
         Some((index, self.chunks.get(index)?))
     }
 
+    /// Forgets what lies behind the first `len` octets.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(self.una + len as u64);
+        while let Some(last) = self.chunks.back_mut() {
+            if last.start < self.end {
+                let keep = usize::try_from(self.end - last.start).unwrap_or(usize::MAX);
+                last.octets.truncate(keep);
+                break;
+            }
+            self.chunks.pop_back();
+        }
+        // Gives the chunks back where nothing is left.
+        self.release(0);
+    }
+
     /// Forgets everything: nobody will ask for it again.
     pub(crate) fn clear(&mut self) {
         self.release(usize::MAX);
@@ -170,6 +185,7 @@ mod tests {
     enum Call {
         Write(usize),
         Release(usize),
+        Truncate(usize),
         Clear,
     }
 
@@ -178,6 +194,7 @@ mod tests {
             6 => prop_oneof![0..9usize, 0..3000usize, 60_000..200_000usize].prop_map(Call::Write),
             5 => prop_oneof![0..9usize, 0..3000usize, 0..200_000usize].prop_map(Call::Release),
             1 => Just(Call::Clear),
+            2 => (0..200_000usize).prop_map(Call::Truncate),
         ]
     }
 
@@ -209,6 +226,11 @@ mod tests {
                     Call::Release(octets) => {
                         buffer.release(octets);
                         model.drain(..octets.min(model.len()));
+                    }
+                    Call::Truncate(len) => {
+                        buffer.truncate(len);
+                        written -= model.len().saturating_sub(len);
+                        model.truncate(len);
                     }
                     Call::Clear => {
                         buffer.clear();

@@ -4,7 +4,6 @@ use core::time::Duration;
 
 use super::Connection;
 use crate::congestion::AckSample;
-use crate::connection::MAX_SEND_BUFFER;
 use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::options::timestamp;
@@ -180,19 +179,13 @@ impl Connection {
         self.timers.stop(Timer::Retransmission);
         self.timers.stop(Timer::Persist);
         self.timers.stop(Timer::UserTimeout);
-        if self.user.waits_to_write && self.writable() >= self.wakeup_room() {
-            self.user.waits_to_write = false;
-            self.wake |= Wake::WRITABLE;
-        }
+        self.wake_writer();
+        self.forget_up();
+        self.forget_push();
         if self.snd.in_flight.is_empty() && self.snd.unsent() == 0 && !self.snd.fin_due() {
             self.wake |= Wake::FLUSHED;
         }
         acked
-    }
-
-    /// Room that is worth waking a writer for: a third of the buffer.
-    fn wakeup_room(&self) -> usize {
-        self.config.send_buffer.min(MAX_SEND_BUFFER) / 3
     }
 
     /// A round trip, by the echoed timestamp (RFC 7323 section 4) or by a segment sent only once (Karn). The smaller

@@ -4,7 +4,7 @@ use super::Connection;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer, Wake};
 use crate::recv::reassembly::Inserted;
-use crate::segment::{Segment, Text};
+use crate::segment::{Flags, Segment, Text};
 use crate::seq::SeqNum;
 use crate::state::Event;
 use crate::time::Instant;
@@ -23,6 +23,10 @@ impl Connection {
             // Nobody will read it: the peer must know (RFC 9293 section 3.6.1).
             self.reset_peer(cx, Ended::Aborted);
             return Err(Refusal::TextAfterClose);
+        }
+        if segment.header.flags.contains(Flags::PSH) {
+            let end = segment.header.seq + segment.len_of_text();
+            self.rcv.pushed = Some(self.rcv.pushed.map_or(end, |at| at.later(end)));
         }
         let (seq, text) = self.cut_to_window(segment);
         if text.octets.is_empty() {
@@ -151,8 +155,7 @@ impl Connection {
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
     ) {
-        let len = u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX);
-        let at = segment.header.seq + len;
+        let at = segment.header.seq + segment.len_of_text();
         let new = segment.header.flags.fin()
             && self.rcv.fin.is_none()
             && self.state.is_synchronized()

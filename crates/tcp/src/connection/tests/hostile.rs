@@ -11,6 +11,7 @@ use super::super::*;
 use super::chaos::config;
 use super::dice::{Dice, for_seeds};
 use super::pair::{ISS, setup};
+use crate::config::KeepAlive;
 use crate::segment::{Flags, Header, Text};
 
 /// The most that either buffer is set to.
