@@ -122,7 +122,7 @@ impl TimeWait {
             return TimeWaitAction::Ignore;
         }
         let refusal = match self.check(cx.now, segment) {
-            // Acceptable: text after a FIN does not exist, and everything else was said before.
+            // Acceptable, and everything was said before.
             Ok(()) => {
                 self.note_timestamp(cx.now, &header);
                 return TimeWaitAction::Ignore;
@@ -139,7 +139,8 @@ impl TimeWait {
         }
         match refusal {
             Refusal::OutsideWindow => self.acknowledge(cx, who, Reason::TimeWait),
-            Refusal::OldTimestamp | Refusal::BlindSyn => {
+            //= rfc9293 X-5
+            Refusal::OldTimestamp | Refusal::BlindSyn | Refusal::AckOfUnsent => {
                 self.acknowledge(cx, who, Reason::Challenge)
             }
             _ => TimeWaitAction::Ignore,
@@ -184,10 +185,17 @@ impl TimeWait {
         if !acceptable {
             return Err(Refusal::OutsideWindow);
         }
-        if header.flags.ack() {
+        if !header.flags.ack() {
+            return Err(Refusal::NoAck);
+        }
+        if header.ack.after(self.snd_nxt) {
+            return Err(Refusal::AckOfUnsent);
+        }
+        // Text and FIN behind the peer's FIN: their sender waits to hear where it stands. The kernels tell it, too.
+        if segment.is_empty() {
             Ok(())
         } else {
-            Err(Refusal::NoAck)
+            Err(Refusal::OutsideWindow)
         }
     }
 
@@ -364,9 +372,9 @@ mod tests {
         ("some other FIN", BEFORE - 8, FIN, b"end", AGAIN, false),
         ("old text", BEFORE - 8, Flags::ACK, b"old", AGAIN, false),
         ("keep-alive", BEFORE, Flags::ACK, b"", AGAIN, false),
-        ("text after the FIN", 0, Flags::ACK, b"more", Nothing, false),
-        ("FIN after the FIN", 0, FIN, b"", Nothing, false),
-        ("the end of the window", 999, Flags::ACK, b"x", Nothing, false),
+        ("text after the FIN", 0, Flags::ACK, b"more", AGAIN, false),
+        ("FIN after the FIN", 0, FIN, b"", AGAIN, false),
+        ("the end of the window", 999, Flags::ACK, b"x", AGAIN, false),
         ("beyond the window", 1000, Flags::ACK, b"x", AGAIN, false),
         ("no ACK", 0, Flags::NONE, b"", Nothing, false),
         ("RST", 0, Flags::RST, b"", Nothing, false),

@@ -4,6 +4,7 @@ mod bench;
 mod chaos;
 mod dice;
 mod hostile;
+mod matrix;
 mod opening;
 mod pair;
 mod repair;

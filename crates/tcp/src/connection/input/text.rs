@@ -16,7 +16,14 @@ impl Connection {
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
     ) -> Result<(), Refusal> {
-        if segment.text.octets.is_empty() || !self.state.receives_text() {
+        if segment.text.octets.is_empty() {
+            return Ok(());
+        }
+        if !self.state.receives_text() {
+            // Ignored; but at a shut window it is a probe, which the first check lets pass for its ACK's sake.
+            if self.rcv.wnd() == 0 {
+                self.rcv.ack.owe(Reason::ProbeAnswer);
+            }
             return Ok(());
         }
         if self.refuses_text() {
