@@ -1,7 +1,8 @@
 //! One script: read, run strictly, and run again with as few leniencies as help.
 
-use crate::ast::Script;
+use crate::ast::{OptionLine, OptionValue, Script};
 use crate::lenient::Lenient;
+use crate::profile::Profile;
 use crate::report::{Report, Status, Stop, StopKind};
 use crate::run::{self, Outcome};
 use crate::settings::{Config, IpVersion, Settings};
@@ -14,7 +15,17 @@ use crate::{parse, span::Span};
 #[must_use]
 pub fn run(source: &str, config: &Config) -> Report {
     match parse(source, &config.defines) {
-        Ok(script) => run_script(source, &script, config),
+        Ok(script) => match own_profile(&script) {
+            Some(profile) => run_script(
+                source,
+                &script,
+                &Config {
+                    profile,
+                    ..config.clone()
+                },
+            ),
+            None => run_script(source, &script, config),
+        },
         Err(error) => Report {
             line: Some(error.line()),
             source: error
@@ -30,6 +41,15 @@ pub fn run(source: &str, config: &Config) -> Report {
             )
         },
     }
+}
+
+/// The profile that the script names itself: it was written for that system and no other, whatever the caller says.
+fn own_profile(script: &Script) -> Option<Profile> {
+    let named = |line: &OptionLine| match line.value.as_ref().map(|value| &value.value) {
+        Some(OptionValue::Text(text)) if line.name.value == "profile" => text.parse().ok(),
+        _ => None,
+    };
+    script.options.iter().rev().find_map(named)
 }
 
 fn empty(config: &Config, status: Status, message: String) -> Report {

@@ -220,6 +220,11 @@ impl Settings {
                 let mss = u16::try_from(int(text)?).ok().filter(|mss| *mss > 0);
                 self.mss = Some(mss.ok_or_else(bad)?);
             }
+            // Taken before the knobs are; here it only has to be one.
+            "profile" => {
+                text.and_then(|name| name.parse::<Profile>().ok())
+                    .ok_or_else(bad)?;
+            }
             "bind_port" => self.bind_port = u16::try_from(int(text)?).map_err(|_| bad())?,
             "connect_port" => self.connect_port = u16::try_from(int(text)?).map_err(|_| bad())?,
             "local_ip" | "remote_ip" => {
@@ -293,5 +298,7 @@ mod tests {
             matches!(&stop.kind, crate::report::StopKind::Unsupported(name) if name == "--so_filename")
         );
         assert!(settings("--mtu=3", &Config::default()).is_err());
+        assert!(settings("--profile=sunos", &Config::default()).is_err());
+        assert!(settings("--profile=freebsd", &Config::default()).is_ok());
     }
 }
