@@ -49,6 +49,10 @@ pub(crate) struct Settings {
     pub(crate) least_rto: Option<Duration>,
     pub(crate) delayed_ack: Option<Duration>,
     pub(crate) ttl: Option<u8>,
+    /// IP_TOS.
+    pub(crate) tos: Option<u8>,
+    /// IPV6_TCLASS.
+    pub(crate) traffic_class: Option<u8>,
     pub(crate) v6_only: bool,
     pub(crate) free_bind: bool,
     /// TCP_INQ.
@@ -139,6 +143,11 @@ impl Settings {
             interval: self.keep_interval.unwrap_or(usual.interval),
             probes: self.keep_count.unwrap_or(usual.probes),
         }
+    }
+
+    /// TOS or traffic class of packets between addresses of this family.
+    pub(crate) fn tos_of(&self, v6: bool) -> Option<u8> {
+        if v6 { self.traffic_class } else { self.tos }
     }
 
     /// SO_RCVLOWAT: octets that make a socket readable.

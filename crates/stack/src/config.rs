@@ -89,6 +89,9 @@ pub struct Config {
     pub tcp: Arc<woshou_tcp::Config>,
     /// TTL and hop limit. Default 64.
     pub ttl: u8,
+    /// TOS or traffic class: the Diffserv field in the six upper bits; the two lower ones are ECN's, and not the user's to
+    /// set. Default 0.
+    pub tos: u8,
     /// Ephemeral ports (RFC 6056). Default 49152 to 65535.
     pub ephemeral_ports: RangeInclusive<u16>,
     /// TIME-WAIT entries held at most; the oldest goes first. Default 100,000.
@@ -106,6 +109,7 @@ impl Default for Config {
         Self {
             tcp: Arc::new(woshou_tcp::Config::default()),
             ttl: 64,
+            tos: 0,
             ephemeral_ports: 49152..=65535,
             time_wait_entries: 100_000,
             replies_per_second: 1_000,

@@ -21,6 +21,7 @@ mod error;
 mod ip;
 mod limit;
 mod listeners;
+mod marks;
 mod neighbour;
 mod packet;
 mod ports;

@@ -8,8 +8,10 @@ use hashbrown::HashMap;
 use slab::Slab;
 use woshou_tcp::{Endpoints, Listener};
 
+use crate::config::Config;
 use crate::deadlines::Deadlines;
 use crate::demux::KeyedHash;
+use crate::marks::Marks;
 use crate::table::ConnId;
 
 /// A listener: index and generation, so that a stale id names nothing.
@@ -27,6 +29,8 @@ pub(crate) struct Entry {
     v6_only: bool,
     /// Instead of the stack's.
     pub(crate) ttl: Option<u8>,
+    /// Instead of the stack's.
+    pub(crate) tos: Option<u8>,
     /// Connections that wait for `accept`.
     pub(crate) queue: VecDeque<ConnId>,
     /// Who opened and has not finished; some of them may be over, see [`Self::half_open`].
@@ -36,6 +40,14 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
+    /// Of what it and its connections send.
+    pub(crate) fn marks(&self, config: &Config) -> Marks {
+        Marks::new(
+            self.ttl.unwrap_or(config.ttl),
+            self.tos.unwrap_or(config.tos),
+        )
+    }
+
     /// `endpoints` is half open now.
     pub(crate) fn note_half_open(&mut self, endpoints: Endpoints) {
         // Twice the number that can be true, so that clearing up is rare.
@@ -140,6 +152,7 @@ impl Listeners {
             address,
             v6_only: self.next_is_v6_only,
             ttl: None,
+            tos: None,
             queue: VecDeque::new(),
             began: Vec::new(),
             ready: false,

@@ -11,6 +11,7 @@ use woshou_wire::tcp_option::{Layout, TcpOptions};
 use woshou_wire::{ipv6, tcp::CHECKSUM_OFFSET};
 
 use crate::ip::{Datagram, HEADROOM, IpHeader};
+use crate::marks::Marks;
 
 /// Room for the longest headers: Ethernet, IPv6, TCP with all options.
 pub(crate) const SCRATCH: usize = HEADROOM + ipv6::HEADER_LEN + MAX_HEADER_LEN;
@@ -77,7 +78,9 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) header: Header,
     pub(crate) text: [&'a [u8]; 2],
     pub(crate) ecn: Ecn,
-    pub(crate) ttl: u8,
+    pub(crate) marks: Marks,
+    /// IPv6's.
+    pub(crate) flow_label: u32,
     /// The device completes the checksum.
     pub(crate) partial: bool,
     pub(crate) layout: Layout,
@@ -85,13 +88,14 @@ pub(crate) struct Outgoing<'a> {
 
 impl<'a> Outgoing<'a> {
     /// `transmit` between `endpoints`.
-    pub(crate) fn new(endpoints: Endpoints, transmit: &Transmit<'a>, ttl: u8) -> Self {
+    pub(crate) fn new(endpoints: Endpoints, transmit: &Transmit<'a>, marks: Marks) -> Self {
         Self {
             endpoints,
             header: transmit.header,
             text: transmit.text,
             ecn: transmit.ecn,
-            ttl,
+            marks,
+            flow_label: 0,
             partial: false,
             layout: Layout::default(),
         }
@@ -105,8 +109,10 @@ impl<'a> Outgoing<'a> {
             source: self.endpoints.local.ip(),
             destination: self.endpoints.remote.ip(),
             protocol: ip_protocol::TCP,
-            hop_limit: self.ttl,
+            hop_limit: self.marks.ttl(),
+            tos: self.marks.tos(),
             ecn: self.ecn,
+            flow_label: self.flow_label,
         };
         let start = HEADROOM + ip.len();
         let tcp = self.tcp_header();

@@ -3,6 +3,7 @@
 
 mod icmp;
 mod input;
+mod marks;
 mod options;
 mod output;
 mod resolve;
@@ -31,6 +32,7 @@ use crate::ip::fragments::Fragments;
 use crate::ip::route::{Path, Routes};
 use crate::limit::Bucket;
 use crate::listeners::{Entry, Listeners};
+use crate::marks::Marks;
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
 use crate::ports::Ports;
@@ -83,6 +85,8 @@ pub struct Stack {
     errors: Bucket,
     echoes: Bucket,
     neighbour_answers: Bucket,
+    /// Of IPv6's flow labels.
+    flow_key: KeyedHash,
     /// Of fragments that we make.
     next_fragment_id: u32,
     counters: Counters,
@@ -128,6 +132,7 @@ impl Stack {
             errors: Bucket::new(config.replies_per_second),
             echoes: Bucket::new(config.replies_per_second),
             neighbour_answers: Bucket::new(config.replies_per_second),
+            flow_key: hash(7),
             next_fragment_id: u32::from_be_bytes(*key(5).first_chunk().unwrap_or(&[0; 4])),
             counters: Counters::default(),
             scratch: [0; SCRATCH],
@@ -349,8 +354,9 @@ impl Stack {
             };
             let endpoints = *slot.body.endpoints();
             if let Some(time_wait) = time_wait {
-                let ttl = slot.ttl;
-                self.enter_time_wait(now, id, (endpoints, time_wait, ttl));
+                //= rfc9293 SHLD-23
+                let marks = slot.marks;
+                self.enter_time_wait(now, id, (endpoints, time_wait, marks));
             } else if slot.body.ended().is_some() {
                 slot.place = Place::Gone;
                 self.demux.remove(&endpoints, Owner::Connection(id.index));
@@ -374,7 +380,7 @@ impl Stack {
         &mut self,
         now: Instant,
         id: ConnId,
-        (endpoints, time_wait, ttl): (Endpoints, woshou_tcp::TimeWait, u8),
+        (endpoints, time_wait, marks): (Endpoints, woshou_tcp::TimeWait, Marks),
     ) {
         self.demux.remove(&endpoints, Owner::Connection(id.index));
         while !self.time_waits.has_room()
@@ -383,7 +389,7 @@ impl Stack {
             self.forget_time_wait(now, oldest);
         }
         let entry = self.time_waits.has_room().then(|| {
-            let entry = self.time_waits.insert(endpoints, time_wait, ttl);
+            let entry = self.time_waits.insert(endpoints, time_wait, marks);
             self.demux.insert(&endpoints, Owner::TimeWait(entry.index));
             entry
         });

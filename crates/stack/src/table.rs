@@ -13,6 +13,7 @@ use woshou_tcp::{
 use crate::deadlines::Deadlines;
 use crate::ip::route::Path;
 use crate::listeners::ListenerId;
+use crate::marks::Marks;
 use crate::time_waits::TimeWaitId;
 
 /// A connection: index and generation, so that a stale id names nothing.
@@ -140,7 +141,11 @@ pub(crate) struct Slot {
     pub(crate) generation: u32,
     pub(crate) body: Body,
     pub(crate) path: Path,
-    pub(crate) ttl: u8,
+    pub(crate) marks: Marks,
+    /// IPv6's.
+    pub(crate) flow_label: u32,
+    /// TOS or traffic class of the segment that came last; `None`: none yet.
+    pub(crate) received_tos: Option<u8>,
     /// Asked for while it was still opening.
     pub(crate) nodelay: Option<bool>,
     pub(crate) holder: Holder,
@@ -169,14 +174,22 @@ pub(crate) struct Table {
 
 impl Table {
     /// Puts a connection in; it is in nobody's queue yet.
-    pub(crate) fn insert(&mut self, body: Body, path: Path, ttl: u8, holder: Holder) -> ConnId {
+    pub(crate) fn insert(
+        &mut self,
+        body: Body,
+        path: Path,
+        marks: Marks,
+        holder: Holder,
+    ) -> ConnId {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         let index = self.slots.insert(Slot {
             generation,
             body,
             path,
-            ttl,
+            marks,
+            flow_label: 0,
+            received_tos: None,
             nodelay: None,
             holder,
             place: Place::Here,

@@ -4,6 +4,7 @@ use slab::Slab;
 use woshou_tcp::{Endpoints, Instant, TimeWait};
 
 use crate::deadlines::Deadlines;
+use crate::marks::Marks;
 
 /// An entry; stale ids name nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) struct Entry {
     generation: u32,
     pub(crate) endpoints: Endpoints,
     pub(crate) time_wait: TimeWait,
-    pub(crate) ttl: u8,
+    pub(crate) marks: Marks,
 }
 
 /// All entries, by when they expire.
@@ -51,7 +52,7 @@ impl TimeWaits {
         &mut self,
         endpoints: Endpoints,
         time_wait: TimeWait,
-        ttl: u8,
+        marks: Marks,
     ) -> TimeWaitId {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
@@ -59,7 +60,7 @@ impl TimeWaits {
             generation,
             endpoints,
             time_wait,
-            ttl,
+            marks,
         });
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         self.deadlines.set(index, Some(time_wait.expires_at()));

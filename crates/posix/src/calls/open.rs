@@ -130,6 +130,7 @@ impl Sockets {
             config: socket.settings.config(base, personality),
             v6_only: socket.settings.v6_only,
             ttl: socket.settings.ttl,
+            tos: socket.settings.tos_of(at.is_ipv6()),
         };
         self.stack
             .listen_with(at, options)
@@ -248,8 +249,8 @@ impl Sockets {
         let base = self.stack.tcp_config();
         let socket = self.socket_ref(fd)?;
         let config = socket.settings.config(base, personality);
-        let ttl = socket.settings.ttl;
         let to = usual_host(bare(to));
+        let (ttl, tos) = (socket.settings.ttl, socket.settings.tos_of(to.is_ipv6()));
         if socket.settings.v6_only && to.is_ipv4() {
             return Err(Errno::ENETUNREACH.into());
         }
@@ -264,6 +265,9 @@ impl Sockets {
             .map_err(|error| failure::of_connect(personality, error))?;
         if let Some(ttl) = ttl {
             self.stack.set_ttl(id, ttl);
+        }
+        if let Some(tos) = tos {
+            self.stack.set_tos(id, tos);
         }
         self.take_on(fd, Role::Connection(id));
         let local = self.stack.endpoints(id).map(|ends| ends.local);

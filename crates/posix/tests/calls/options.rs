@@ -88,7 +88,7 @@ const ON_LINUX: &[(Opt, i64, Then)] = &[
     (Opt::IP_TTL, 0, Fails(Errno::EINVAL)),
     (Opt::IP_TTL, 256, Fails(Errno::EINVAL)),
     (Opt::IP_TOS, 3, Is(0)),
-    (Opt::IP_TOS, 0x10, Unsupported),
+    (Opt::IP_TOS, 0x10, Is(0x10)),
     (Opt::IP_FREEBIND, 1, Is(1)),
     (Opt::IP_MTU_DISCOVER, 2, Is(1)),
     (Opt::IP_MTU_DISCOVER, 0, Unsupported),

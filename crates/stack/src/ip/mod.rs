@@ -32,6 +32,17 @@ pub(crate) struct Datagram<'a> {
     pub(crate) packet: &'a [u8],
 }
 
+impl Datagram<'_> {
+    /// TOS or traffic class as it came.
+    pub(crate) fn traffic_class(&self) -> u8 {
+        match (self.source, self.packet) {
+            (IpAddr::V4(_), [_, tos, ..]) => *tos,
+            (IpAddr::V6(_), [high, low, ..]) => high << 4 | low >> 4,
+            _ => 0,
+        }
+    }
+}
+
 /// A sound packet.
 pub(crate) enum Parsed<'a> {
     Whole(Datagram<'a>),
@@ -45,10 +56,20 @@ pub(crate) struct IpHeader {
     pub(crate) destination: IpAddr,
     pub(crate) protocol: u8,
     pub(crate) hop_limit: u8,
+    /// The Diffserv field in the six upper bits, the others clear.
+    pub(crate) tos: u8,
     pub(crate) ecn: Ecn,
+    /// IPv6's; 20 bits, zero: none.
+    pub(crate) flow_label: u32,
 }
 
 impl IpHeader {
+    /// TOS or traffic class: what the user chose as it is, and TCP's two bits.
+    //= rfc9293 SHLD-22
+    pub(crate) const fn traffic_class(&self) -> u8 {
+        self.tos | self.ecn as u8
+    }
+
     /// Octets that [`Self::write`] writes.
     pub(crate) const fn len(&self) -> usize {
         match self.destination {

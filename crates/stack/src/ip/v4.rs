@@ -56,7 +56,7 @@ pub(crate) const fn header(ip: &IpHeader, source: Ipv4Addr, destination: Ipv4Add
         destination,
         protocol: ip.protocol,
         ttl: ip.hop_limit,
-        tos: ip.ecn as u8,
+        tos: ip.traffic_class(),
         id: 0,
         dont_fragment: true,
         more_fragments: false,

@@ -89,8 +89,8 @@ pub(crate) const fn header(ip: &IpHeader, source: Ipv6Addr, destination: Ipv6Add
         destination,
         next_header: ip.protocol,
         hop_limit: ip.hop_limit,
-        traffic_class: ip.ecn as u8,
-        flow_label: 0,
+        traffic_class: ip.traffic_class(),
+        flow_label: ip.flow_label,
     }
 }
 

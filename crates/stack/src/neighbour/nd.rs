@@ -21,7 +21,9 @@ fn packet(message: &Icmpv6Message<'_>, source: Ipv6Addr, destination: Ipv6Addr) 
         destination: IpAddr::V6(destination),
         protocol: ip_protocol::ICMPV6,
         hop_limit: NEIGHBOUR_HOP_LIMIT,
+        tos: 0,
         ecn: Ecn::NotEct,
+        flow_label: 0,
     };
     ip.packet(&written_v6(message, source, destination)?)
 }

@@ -95,7 +95,9 @@ impl Stack {
             destination,
             protocol,
             hop_limit,
+            tos: self.config.tos,
             ecn: Ecn::NotEct,
+            flow_label: 0,
         };
         let Some(path) = self.way_back(destination, link) else {
             self.counters.dropped_out += 1;

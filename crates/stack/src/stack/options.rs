@@ -25,6 +25,8 @@ pub struct ListenOptions {
     pub v6_only: bool,
     /// TTL or hop limit of what it and its connections send; `None`: the stack's.
     pub ttl: Option<u8>,
+    /// TOS or traffic class of what it and its connections send, the two low bits being ECN's; `None`: the stack's.
+    pub tos: Option<u8>,
 }
 
 impl Stack {
@@ -68,6 +70,7 @@ impl Stack {
         self.listeners.next_is_v6_only = false;
         if let Ok(id) = result {
             self.set_listener_ttl(id, options.ttl);
+            self.set_listener_tos(id, options.tos);
         }
         result
     }
@@ -237,13 +240,6 @@ impl Stack {
         }
     }
 
-    /// TTL or hop limit of what a listener and its connections send from now on, 0 counting as 1; `None`: the stack's.
-    pub fn set_listener_ttl(&mut self, id: ListenerId, ttl: Option<u8>) {
-        if let Some(entry) = self.listeners.get_mut(id) {
-            entry.ttl = ttl.map(|ttl| ttl.max(1));
-        }
-    }
-
     /// Connections that wait for [`Self::accept`] there, and how many may; `None` for ids that name nothing.
     #[must_use]
     pub fn waiting(&self, id: ListenerId) -> Option<(usize, usize)> {
@@ -305,12 +301,6 @@ impl Stack {
             }
             None => false,
         }
-    }
-
-    /// TTL or hop limit of connections that are not told otherwise.
-    #[must_use]
-    pub fn usual_ttl(&self) -> u8 {
-        self.config.ttl
     }
 
     /// The largest IP packet on the way to the peer, octets, as far as it is known; `None` for ids that name nothing.

@@ -7,7 +7,6 @@ use alloc::vec::Vec;
 
 use woshou_tcp::connection::Plan;
 use woshou_tcp::{Endpoints, Flags, Instant, SeqNum};
-use woshou_wire::tcp_option::Layout;
 
 use super::input::How;
 use super::resolve::Hop;
@@ -16,6 +15,7 @@ use crate::config::LinkId;
 use crate::ip::route::Path;
 use crate::ip::{HEADROOM, route};
 use crate::listeners::ListenerId;
+use crate::marks::flow_label;
 use crate::packet::{PartialChecksum, Transmit};
 use crate::segment::{Arrival, CHECKSUM_AT, Outgoing};
 use crate::table::{Body, ConnId, Slot};
@@ -118,7 +118,7 @@ impl Stack {
 
     fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
         let entry = self.listeners.get_mut(id)?;
-        let ttl = entry.ttl.unwrap_or(self.config.ttl);
+        let marks = entry.marks(&self.config);
         let mut cx = context(now, &mut self.observer);
         let Some((endpoints, transmit)) = entry.listener.poll_transmit(&mut cx) else {
             self.listeners.done(id);
@@ -127,7 +127,8 @@ impl Stack {
         let path = self.path_to(&endpoints);
         let outgoing = Outgoing {
             layout: self.config.option_layout,
-            ..Outgoing::new(endpoints, &transmit, ttl)
+            flow_label: flow_label(&self.flow_key, &endpoints),
+            ..Outgoing::new(endpoints, &transmit, marks)
         };
         let packet = outgoing.packet();
         let Some((path, packet)) = path.zip(packet) else {
@@ -180,6 +181,8 @@ impl Stack {
         else {
             return;
         };
+        // Another way, never another source: the addresses are the connection's name.
+        //= rfc9293 MUST-45
         let path = self.path_to(slot.body.endpoints());
         if let (Some(path), Some(slot)) = (path, self.table.get_mut(id)) {
             // What routers said about the way still holds where the way is the same.
@@ -236,7 +239,8 @@ impl Stack {
         let endpoints = *slot.body.endpoints();
         let Slot {
             body,
-            ttl,
+            marks,
+            flow_label,
             sent_up_to,
             ..
         } = slot;
@@ -247,7 +251,8 @@ impl Stack {
         let outgoing = Outgoing {
             partial,
             layout: self.config.option_layout,
-            ..Outgoing::new(endpoints, &transmit, *ttl)
+            flow_label: *flow_label,
+            ..Outgoing::new(endpoints, &transmit, *marks)
         };
         let (tcp, end) = outgoing.write(&mut self.scratch)?;
         let start = hop.write(endpoints.remote.is_ipv6(), &mut self.scratch);
@@ -274,13 +279,19 @@ impl Stack {
         let endpoints = *slot.body.endpoints();
         let Slot {
             body,
-            ttl,
+            marks,
+            flow_label,
             sent_up_to,
             ..
         } = slot;
         let transmit = body.build(&mut context(now, &mut self.observer), plan);
         note_sent(sent_up_to, &transmit);
-        let packets: Vec<_> = cut(endpoints, &transmit, *ttl, self.config.option_layout).collect();
+        let header = Outgoing {
+            layout: self.config.option_layout,
+            flow_label: *flow_label,
+            ..Outgoing::new(endpoints, &transmit, *marks)
+        };
+        let packets: Vec<_> = cut(&header, &transmit).collect();
         for packet in packets {
             if path.local {
                 self.looped.push_back((path.link, packet));
@@ -304,10 +315,8 @@ fn note_sent(sent_up_to: &mut Option<SeqNum>, transmit: &woshou_tcp::Transmit<'_
 
 /// The packets that a device would cut `transmit` into.
 fn cut<'a>(
-    endpoints: Endpoints,
+    header: &'a Outgoing<'a>,
     transmit: &'a woshou_tcp::Transmit<'a>,
-    ttl: u8,
-    layout: Layout,
 ) -> impl Iterator<Item = Vec<u8>> + 'a {
     let len = transmit.text_len();
     let step = transmit.segment_size.map_or(len, usize::from).max(1);
@@ -320,11 +329,7 @@ fn cut<'a>(
             first.get(start.min(split)..end.min(split))?,
             second.get(start.saturating_sub(split)..end.saturating_sub(split))?,
         ];
-        let mut outgoing = Outgoing {
-            text,
-            layout,
-            ..Outgoing::new(endpoints, transmit, ttl)
-        };
+        let mut outgoing = Outgoing { text, ..*header };
         outgoing.header.seq += u32::try_from(start).ok()?;
         if end < len {
             outgoing.header.flags = outgoing.header.flags.without(Flags::PSH | Flags::FIN);
@@ -336,9 +341,11 @@ fn cut<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::marks::Marks;
     use alloc::vec;
     use woshou_tcp::event::Reason;
     use woshou_tcp::{Ecn, Header};
+    use woshou_wire::tcp_option::Layout;
 
     #[test]
     fn cut_as_a_device_cuts() {
@@ -370,7 +377,11 @@ mod tests {
                 ecn: Ecn::NotEct,
                 reason: Reason::Data,
             };
-            let packets: Vec<_> = cut(endpoints, &transmit, 64, Layout::FreeBsd).collect();
+            let header = Outgoing {
+                layout: Layout::FreeBsd,
+                ..Outgoing::new(endpoints, &transmit, Marks::new(64, 0))
+            };
+            let packets: Vec<_> = cut(&header, &transmit).collect();
             let text_at = HEADROOM + 40;
             let lens: Vec<_> = packets
                 .iter()

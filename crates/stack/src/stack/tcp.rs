@@ -13,6 +13,7 @@ use crate::demux::Owner;
 use crate::ip::Datagram;
 use crate::ip::route::socket_address;
 use crate::listeners::ListenerId;
+use crate::marks::{Marks, flow_label};
 use crate::reset;
 use crate::segment::{self, Arrival, Outgoing};
 use crate::table::{Body, ConnId, Holder};
@@ -23,6 +24,8 @@ struct Incoming<'a> {
     link: LinkId,
     endpoints: Endpoints,
     segment: Segment<'a>,
+    /// TOS or traffic class as it came.
+    tos: u8,
 }
 
 impl Stack {
@@ -46,8 +49,10 @@ impl Stack {
             link,
             endpoints,
             segment,
+            tos: datagram.traffic_class(),
         };
         match self.demux.owner(&endpoints) {
+            //= rfc9293 MUST-41
             Some(Owner::Connection(index)) => self.hand_to_connection(now, index, &incoming),
             Some(Owner::TimeWait(index)) => self.hand_to_time_wait(now, index, &incoming),
             None => self.hand_to_listener(now, &incoming, None),
@@ -61,6 +66,8 @@ impl Stack {
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
+        //= rfc9293 MAY-9
+        slot.received_tos = Some(incoming.tos);
         let mut cx = context(now, &mut self.observer);
         let mut wake = Wake::NONE;
         let result = match &mut slot.body {
@@ -94,7 +101,7 @@ impl Stack {
             return;
         };
         let mut cx = context(now, &mut self.observer);
-        let ttl = entry.ttl;
+        let marks = entry.marks;
         let action =
             entry
                 .time_wait
@@ -104,7 +111,7 @@ impl Stack {
             TimeWaitAction::Ignore => {}
             TimeWaitAction::Acknowledge(header) => {
                 if self.errors.take(now) {
-                    self.send_header(incoming, header, ttl);
+                    self.send_header(incoming, header, marks);
                 }
             }
             TimeWaitAction::Delete => {
@@ -203,9 +210,15 @@ impl Stack {
             return;
         };
         let body = Body::Connection(connection);
-        let ttl = self.listeners.get(listener).and_then(|entry| entry.ttl);
-        let ttl = ttl.unwrap_or(self.config.ttl);
-        let id = self.table.insert(body, path, ttl, Holder::Queue(listener));
+        let entry = self.listeners.get(listener);
+        let marks = entry.map_or_else(|| self.usual_marks(), |entry| entry.marks(&self.config));
+        let id = self
+            .table
+            .insert(body, path, marks, Holder::Queue(listener));
+        self.label(id, &incoming.endpoints);
+        if let Some(slot) = self.table.get_mut(id) {
+            slot.received_tos = Some(incoming.tos);
+        }
         self.demux
             .insert(&incoming.endpoints, Owner::Connection(id.index));
         self.settle_and_queue(now, id);
@@ -226,11 +239,11 @@ impl Stack {
             segment_size: None,
             reason: Reason::NoConnection,
         });
-        self.send_header(incoming, header, self.config.ttl);
+        self.send_header(incoming, header, self.usual_marks());
     }
 
     /// Answers `incoming` with a bare header.
-    fn send_header(&mut self, incoming: &Incoming<'_>, header: Header, ttl: u8) {
+    fn send_header(&mut self, incoming: &Incoming<'_>, header: Header, marks: Marks) {
         let endpoints = incoming.endpoints;
         let text: [&[u8]; 2] = [&[], &[]];
         let outgoing = Outgoing {
@@ -238,7 +251,8 @@ impl Stack {
             header,
             text,
             ecn: Ecn::NotEct,
-            ttl,
+            marks,
+            flow_label: flow_label(&self.flow_key, &endpoints),
             partial: false,
             layout: self.config.option_layout,
         };

@@ -53,7 +53,10 @@ impl Stack {
         let config = Arc::clone(&self.tcp);
         let opening = Opening::new(&mut context(now, &mut self.observer), setup, config);
         let body = Body::Opening(Box::new(opening));
-        let id = self.table.insert(body, path, self.config.ttl, Holder::User);
+        let id = self
+            .table
+            .insert(body, path, self.usual_marks(), Holder::User);
+        self.label(id, &endpoints);
         self.demux.insert(&endpoints, Owner::Connection(id.index));
         self.settle_and_queue(now, id);
         Ok(id)
@@ -67,6 +70,7 @@ impl Stack {
     ) -> Result<SocketAddr, ConnectError> {
         let wanted = from.filter(|from| !from.ip().is_unspecified());
         let ip = match wanted {
+            //= rfc9293 MUST-43
             Some(from) => {
                 let ip = from.ip().to_canonical();
                 if ip.is_ipv4() != remote.is_ipv4() || self.routes.owner_of(ip).is_none() {
@@ -74,6 +78,7 @@ impl Stack {
                 }
                 ip
             }
+            //= rfc9293 MUST-44
             None => {
                 let source = self.routes.source(remote.ip(), path);
                 source.ok_or(ConnectError::NoRoute(remote.ip()))?
@@ -133,6 +138,8 @@ impl Stack {
             port => port,
         };
         let address = SocketAddr::new(ip, port);
+        // Connections of the port, open or opening, are no reason against it.
+        //= rfc9293 MUST-42
         if listeners.is_taken(address) {
             return Err(ListenError::InUse);
         }
@@ -287,19 +294,6 @@ impl Stack {
             Body::Connection(connection) => connection.set_nodelay(nodelay),
         }
         self.settle_and_queue(now, id);
-    }
-
-    /// Sets TTL or hop limit of what is sent from now on; 0 counts as 1.
-    pub fn set_ttl(&mut self, id: ConnId, ttl: u8) {
-        if let Some(slot) = self.table.of_user_mut(id) {
-            slot.ttl = ttl.max(1);
-        }
-    }
-
-    /// TTL or hop limit; `None` for ids that name nothing.
-    #[must_use]
-    pub fn ttl(&self, id: ConnId) -> Option<u8> {
-        self.table.of_user(id).map(|slot| slot.ttl)
     }
 
     /// A slot that nobody needs: over, nothing owed, nobody holds its id.

@@ -231,7 +231,8 @@ impl Sockets {
                     None => return Ok(Some(Value::Int(i64::from(self.stack.usual_ttl())))),
                 }
             }
-            Opt::IP_TOS | Opt::IPV6_TCLASS => 0,
+            Opt::IP_TOS => i64::from(settings.tos.unwrap_or(self.stack.usual_tos())),
+            Opt::IPV6_TCLASS => i64::from(settings.traffic_class.unwrap_or(self.stack.usual_tos())),
             Opt::IP_MTU_DISCOVER | Opt::IPV6_MTU_DISCOVER => i64::from(IP_PMTUDISC_WANT),
             Opt::IP_MTU | Opt::IPV6_MTU => {
                 let mtu = socket.id().and_then(|id| self.stack.path_mtu(id));

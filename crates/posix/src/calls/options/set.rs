@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use woshou_tcp::Instant;
 
-use crate::address::Domain;
+use crate::address::{Domain, bare};
 use crate::constants::{IP_PMTUDISC_DO, IP_PMTUDISC_WANT};
 use crate::errno::Errno;
 use crate::option::{Opt, Value};
@@ -58,6 +58,8 @@ impl Sockets {
         let socket = self.socket_ref(fd)?;
         let settings = &socket.settings;
         let (ttl, corked) = (settings.ttl, settings.corked);
+        let v6 = bare(socket.local(&self.stack)).is_ipv6();
+        let tos = settings.tos_of(v6);
         let config = settings.tuned.then(|| settings.config(&base, personality));
         match socket.role {
             Role::Idle => {}
@@ -66,6 +68,7 @@ impl Sockets {
                     self.stack.set_listener_config(id, config);
                 }
                 self.stack.set_listener_ttl(id, ttl);
+                self.stack.set_listener_tos(id, tos);
             }
             Role::Connection(id) => {
                 let was_corked = self
@@ -76,6 +79,9 @@ impl Sockets {
                 }
                 if let Some(ttl) = ttl {
                     self.stack.set_ttl(id, ttl);
+                }
+                if let Some(tos) = tos {
+                    self.stack.set_tos(id, tos);
                 }
                 if was_corked != corked {
                     self.stack.set_cork(now, id, corked);
@@ -282,8 +288,15 @@ impl Sockets {
             Opt::IP_MTU_DISCOVER | Opt::IPV6_MTU_DISCOVER
                 if number == i64::from(IP_PMTUDISC_WANT) || number == i64::from(IP_PMTUDISC_DO) => {
             }
-            // The ECN bits are TCP's own; Linux masks them away too.
-            Opt::IP_TOS | Opt::IPV6_TCLASS if number & !3 == 0 => {}
+            // The ECN bits are TCP's own; Linux masks them away too, and keeps the low octet.
+            Opt::IP_TOS => settings.tos = Some(number.to_le_bytes()[0] & !3),
+            Opt::IPV6_TCLASS => {
+                settings.traffic_class = match number {
+                    -1 => Some(0),
+                    0..=255 => u8::try_from(number & !3).ok(),
+                    _ => return Err(Errno::EINVAL.into()),
+                };
+            }
             Opt::IPV6_USE_MIN_MTU if number <= 0 => {}
             Opt::IP_MTU => return Err(Errno::ENOPROTOOPT.into()),
             _ => return Err(Stop::unsupported(option.name())),
