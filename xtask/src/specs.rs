@@ -3,6 +3,8 @@
 //! `specs/<spec>.toml` lists the requirements; the sources cite them in comments of their own:
 //! `//= rfc9293 MUST-10` above code, `//= rfc9293 MUST-10 test` above a test; several labels may follow each other.
 //! A specification without a list is cited by section: `//= rfc6298 2.3`.
+//!
+//! `cargo xtask specs` writes what it finds to `docs/compliance.md`; `cargo xtask check` only compares.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -12,13 +14,22 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::Report;
+use crate::place::{Place, place_of};
 use crate::source::{Source, rust_files};
+
+mod compliance;
+
+/// Most requirements that may be exceptions.
+const MAX_EXCEPTIONS: usize = 6;
 
 /// `specs/<spec>.toml`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Spec {
     spec: String,
+    /// How many may be open: a number that only goes down. Without it none may.
+    #[serde(default)]
+    open_at_most: usize,
     requirement: Vec<Requirement>,
 }
 
@@ -47,13 +58,35 @@ enum Status {
 /// A comment that cites a specification.
 #[derive(Debug, PartialEq, Eq)]
 struct Citation {
-    place: String,
+    /// File and line.
+    line: String,
+    place: Place,
     spec: String,
     labels: Vec<String>,
     is_test: bool,
 }
 
+/// Checks the citations, and that `docs/compliance.md` says what they say.
 pub(crate) fn check(root: &Path) -> Result<Report> {
+    let (mut report, table) = run(root)?;
+    let file = root.join(compliance::FILE);
+    if std::fs::read_to_string(&file).ok().as_ref() != Some(&table) {
+        report.violations.push(format!(
+            "{}: stale; `cargo xtask specs` writes it",
+            compliance::FILE
+        ));
+    }
+    Ok(report)
+}
+
+/// Checks the citations and writes `docs/compliance.md`.
+pub(crate) fn write(root: &Path) -> Result<Report> {
+    let (report, table) = run(root)?;
+    std::fs::write(root.join(compliance::FILE), table).context(compliance::FILE)?;
+    Ok(report)
+}
+
+fn run(root: &Path) -> Result<(Report, String)> {
     let specs = read_specs(root)?;
     let mut violations = Vec::new();
     let mut citations = Vec::new();
@@ -66,14 +99,31 @@ pub(crate) fn check(root: &Path) -> Result<Report> {
         }
     }
     let mut text = String::new();
+    let mut table = compliance::HEAD.to_owned();
     for spec in &specs {
         violations.extend(check_list(spec));
         let coverage = Coverage::of(spec, &citations);
         violations.extend(coverage.violations());
         text.push_str(&coverage.to_string());
+        table.push_str(&compliance::table(&coverage));
     }
     violations.extend(unknown_labels(&specs, &citations));
-    Ok(Report { text, violations })
+    violations.extend(citations.iter().filter_map(misplaced));
+    Ok((Report { text, violations }, table))
+}
+
+/// What is wrong with where a citation stands.
+fn misplaced(citation: &Citation) -> Option<String> {
+    let Citation { line, place, .. } = citation;
+    if citation.is_test && !place.is_test {
+        Some(format!("{line}: a test citation that is not above a test"))
+    } else if !citation.is_test && place.is_test {
+        Some(format!("{line}: a test is cited as code"))
+    } else if !citation.is_test && place.item.is_empty() {
+        Some(format!("{line}: a citation that belongs to no item"))
+    } else {
+        None
+    }
 }
 
 fn read_specs(root: &Path) -> Result<Vec<Spec>> {
@@ -99,22 +149,21 @@ fn read_specs(root: &Path) -> Result<Vec<Spec>> {
 
 /// The citations of a file, with their lines; `Err` for a comment that tries to be one.
 fn citations_in(source: &Source) -> Vec<(usize, Result<Citation, String>)> {
-    source
-        .text
-        .lines()
+    let lines: Vec<&str> = source.text.lines().collect();
+    lines
+        .iter()
         .enumerate()
         .filter_map(|(index, line)| {
             let rest = line.trim_start().strip_prefix("//=")?;
-            Some((
-                index + 1,
-                citation(rest, format!("{}:{}", source.path, index + 1)),
-            ))
+            let line = format!("{}:{}", source.path, index + 1);
+            let place = place_of(&source.path, &lines, index);
+            Some((index + 1, citation(rest, line, place)))
         })
         .collect()
 }
 
 /// Reads what follows `//=`.
-fn citation(text: &str, place: String) -> Result<Citation, String> {
+fn citation(text: &str, line: String, place: Place) -> Result<Citation, String> {
     let mut words = text.split([' ', ',']).filter(|word| !word.is_empty());
     let spec = words
         .next()
@@ -129,6 +178,7 @@ fn citation(text: &str, place: String) -> Result<Citation, String> {
         return Err(format!("citation of {spec} without a label"));
     }
     Ok(Citation {
+        line,
         place,
         spec,
         labels,
@@ -160,6 +210,19 @@ fn check_list(spec: &Spec) -> Vec<String> {
             complain("has a reason but is no exception");
         }
     }
+    let with = |wanted| {
+        let all = spec.requirement.iter();
+        all.filter(|it| it.status == wanted).count()
+    };
+    for (what, count, most) in [
+        ("open", with(Status::Open), spec.open_at_most),
+        ("exceptions", with(Status::Exception), MAX_EXCEPTIONS),
+    ] {
+        if count > most {
+            let name = &spec.spec;
+            violations.push(format!("specs/{name}.toml: {count} {what}, at most {most}"));
+        }
+    }
     violations
 }
 
@@ -180,7 +243,7 @@ fn unknown_labels(specs: &[Spec], citations: &[Citation]) -> Vec<String> {
             if !known {
                 violations.push(format!(
                     "{}: {} has no requirement {label}",
-                    citation.place, citation.spec
+                    citation.line, citation.spec
                 ));
             }
         }
@@ -191,8 +254,8 @@ fn unknown_labels(specs: &[Spec], citations: &[Citation]) -> Vec<String> {
 /// The requirements of a specification, each with where it is cited.
 struct Coverage<'a> {
     spec: &'a Spec,
-    code: BTreeMap<&'a str, usize>,
-    tests: BTreeMap<&'a str, usize>,
+    code: BTreeMap<&'a str, BTreeSet<&'a Place>>,
+    tests: BTreeMap<&'a str, BTreeSet<&'a Place>>,
 }
 
 impl<'a> Coverage<'a> {
@@ -206,13 +269,13 @@ impl<'a> Coverage<'a> {
             .iter()
             .filter(|citation| citation.spec == spec.spec)
         {
-            let counts = if citation.is_test {
+            let places = if citation.is_test {
                 &mut coverage.tests
             } else {
                 &mut coverage.code
             };
             for label in &citation.labels {
-                *counts.entry(label).or_default() += 1;
+                places.entry(label).or_default().insert(&citation.place);
             }
         }
         coverage
@@ -299,9 +362,13 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
+    fn nowhere() -> Place {
+        place_of("a.rs", &[], 0)
+    }
+
     fn one(status: &str) -> Spec {
         spec(&format!(
-            "spec = \"rfc1\"\n[[requirement]]\nid = \"MUST-1\"\nsection = \"3.1\"\ntext = \"a\"\nstatus = \"{status}\"\n"
+            "spec = \"rfc1\"\nopen_at_most = 1\n[[requirement]]\nid = \"MUST-1\"\nsection = \"3.1\"\ntext = \"a\"\nstatus = \"{status}\"\n"
         ))
     }
 
@@ -324,7 +391,7 @@ mod tests {
             (" rfc9293 MUST-10, MUST-11 test", "MUST-10 MUST-11", true),
             (" rfc6298 2.3", "2.3", false),
         ] {
-            let found = citation(text, String::new()).unwrap();
+            let found = citation(text, String::new(), nowhere()).unwrap();
             assert_eq!(
                 (found.labels.join(" ").as_str(), found.is_test),
                 (labels, is_test),
@@ -332,7 +399,7 @@ mod tests {
             );
         }
         for text in ["", " rfc9293", " rfc9293 test"] {
-            assert!(citation(text, String::new()).is_err(), "{text}");
+            assert!(citation(text, String::new(), nowhere()).is_err(), "{text}");
         }
     }
 
@@ -341,10 +408,7 @@ mod tests {
         let text = "//= rfc1 MUST-1\nlet a = \"//= rfc1 MUST-2\"; //= rfc1 MUST-3\n    //= rfc1 MUST-4 test\n";
         let found = cited(text);
         assert_eq!(found.len(), 2);
-        assert_eq!(
-            (found[1].place.as_str(), found[1].is_test),
-            ("a.rs:3", true)
-        );
+        assert_eq!((found[1].line.as_str(), found[1].is_test), ("a.rs:3", true));
     }
 
     #[test]
@@ -391,7 +455,62 @@ mod tests {
         assert!(check_list(&one("open")).is_empty());
         let mut twice = one("open");
         twice.requirement.extend(one("open").requirement);
-        assert_eq!(check_list(&twice).len(), 1);
+        assert_eq!(
+            check_list(&twice).len(),
+            2,
+            "listed twice, and one too many"
+        );
+    }
+
+    #[test]
+    fn few_exceptions_and_open_ones() {
+        let mut list = one("open");
+        list.open_at_most = 0;
+        assert_eq!(check_list(&list).len(), 1);
+        list.requirement.clear();
+        for number in 0..=MAX_EXCEPTIONS {
+            assert!(check_list(&list).is_empty(), "{number}");
+            list.requirement.push(Requirement {
+                id: format!("MUST-{number}"),
+                section: "1".to_owned(),
+                text: "a".to_owned(),
+                status: Status::Exception,
+                reason: Some("historic".to_owned()),
+            });
+        }
+        assert_eq!(check_list(&list).len(), 1);
+    }
+
+    #[test]
+    fn citations_stand_where_they_belong() {
+        for (text, fine) in [
+            ("//= rfc1 MUST-1\nfn a() {}\n", true),
+            ("//= rfc1 MUST-1 test\nfn a() {}\n", false),
+            ("//= rfc1 MUST-1 test\n#[test]\nfn a() {}\n", true),
+            ("#[test]\nfn a() {\n    //= rfc1 MUST-1\n}\n", false),
+            ("//= rfc1 MUST-1\n", false),
+        ] {
+            let found = cited(text);
+            assert_eq!(misplaced(&found[0]).is_none(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_table_names_places_without_lines() {
+        let list = one("done");
+        let citations =
+            cited("//= rfc1 MUST-1\nfn a() {}\n//= rfc1 MUST-1 test\n#[test]\nfn b() {}\n");
+        let table = compliance::table(&Coverage::of(&list, &citations));
+        assert!(
+            table.contains("1 requirements: 1 done, 0 exceptions, 0 open."),
+            "{table}"
+        );
+        assert!(
+            table.contains(
+                "| MUST-1 | 3.1 | a | done | [a.rs](../a.rs) `a` | [a.rs](../a.rs) `b` |"
+            ),
+            "{table}"
+        );
     }
 
     #[test]
