@@ -99,6 +99,9 @@ pub struct Config {
     /// Stateless replies (RST, ICMP errors) a second at most; echo replies are counted apart, with the same
     /// limit. Default 1,000.
     pub replies_per_second: u32,
+    /// Challenge ACKs of all connections together, a second, on average: the limit of each second is drawn from the seed,
+    /// between half and one and a half times this (RFC 5961 section 7; see [`woshou_tcp::ChallengeBudget`]). Default 1,000.
+    pub challenge_acks_per_second: u32,
     /// In which order TCP options are written: a peer reads any, a byte-for-byte comparison tells them apart.
     /// Default Linux's.
     pub option_layout: Layout,
@@ -113,6 +116,7 @@ impl Default for Config {
             ephemeral_ports: 49152..=65535,
             time_wait_entries: 100_000,
             replies_per_second: 1_000,
+            challenge_acks_per_second: 1_000,
             option_layout: Layout::default(),
         }
     }

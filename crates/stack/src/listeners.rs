@@ -1,12 +1,11 @@
 //! The listeners: by address, with their accept queues.
 
 use alloc::collections::VecDeque;
-use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::HashMap;
 use slab::Slab;
-use woshou_tcp::{Endpoints, Listener};
+use woshou_tcp::Listener;
 
 use crate::config::Config;
 use crate::deadlines::Deadlines;
@@ -33,8 +32,6 @@ pub(crate) struct Entry {
     pub(crate) tos: Option<u8>,
     /// Connections that wait for `accept`.
     pub(crate) queue: VecDeque<ConnId>,
-    /// Who opened and has not finished; some of them may be over, see [`Self::half_open`].
-    began: Vec<Endpoints>,
     ready: bool,
     told: bool,
 }
@@ -46,28 +43,6 @@ impl Entry {
             self.ttl.unwrap_or(config.ttl),
             self.tos.unwrap_or(config.tos),
         )
-    }
-
-    /// `endpoints` is half open now.
-    pub(crate) fn note_half_open(&mut self, endpoints: Endpoints) {
-        // Twice the number that can be true, so that clearing up is rare.
-        if self.began.len() > 2 * self.listener.half_open() + 16 {
-            let listener = &self.listener;
-            self.began.retain(|began| listener.is_half_open(began));
-        }
-        self.began.push(endpoints);
-    }
-
-    /// The half-open connections, by address.
-    pub(crate) fn half_open(&self) -> Vec<Endpoints> {
-        let began = self.began.iter().copied();
-        let mut half_open: Vec<_> = began
-            .filter(|who| self.listener.is_half_open(who))
-            .collect();
-        half_open.sort_unstable_by_key(|who| (who.local, who.remote));
-        // One that was given up and came back was noted twice.
-        half_open.dedup();
-        half_open
     }
 }
 
@@ -154,7 +129,6 @@ impl Listeners {
             ttl: None,
             tos: None,
             queue: VecDeque::new(),
-            began: Vec::new(),
             ready: false,
             told: false,
         });

@@ -78,4 +78,14 @@ pub struct Counters {
     pub reassembled: u64,
     /// ICMP errors that named a connection of ours.
     pub icmp_errors_in: u64,
+    /// SYNs answered by a cookie (RFC 4987).
+    pub syn_cookies_sent: u64,
+    /// Connections that a cookie made.
+    pub syn_cookies_received: u64,
+    /// Acknowledgements to a listener that were no cookie, although it had sent some lately.
+    pub syn_cookies_failed: u64,
+    /// SYNs dropped because their listener's table was full (and cookies were not allowed).
+    pub backlog_overflows: u64,
+    /// SYNs and last acknowledgements of a handshake dropped (or reset) because the accept queue was full.
+    pub accept_overflows: u64,
 }

@@ -23,7 +23,8 @@ use woshou_tcp::event::Timer;
 use woshou_tcp::isn::IsnKey;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
-    Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum, State, TcpInfo, TraceEvent,
+    ChallengeBudget, Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum, State,
+    TcpInfo, TraceEvent,
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
@@ -31,7 +32,7 @@ use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
 use crate::ip::route::{Path, Routes};
 use crate::limit::Bucket;
-use crate::listeners::{Entry, Listeners};
+use crate::listeners::Listeners;
 use crate::marks::Marks;
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
@@ -67,7 +68,7 @@ pub struct Stack {
     isn: IsnKey,
     /// Of the next connection, instead of what the key gives.
     next_isn: Option<SeqNum>,
-    observer: Option<Box<dyn Observer + Send>>,
+    outside: Outside,
     routes: Routes,
     ports: Ports,
     demux: Demux,
@@ -96,13 +97,23 @@ pub struct Stack {
     frame: Vec<u8>,
 }
 
-/// Whoever watches is told through it.
-fn context(now: Instant, observer: &mut Option<Box<dyn Observer + Send>>) -> Context<'_> {
+/// What all calls into TCP share.
+struct Outside {
+    observer: Option<Box<dyn Observer + Send>>,
+    challenges: ChallengeBudget,
+}
+
+fn context(now: Instant, outside: &mut Outside) -> Context<'_> {
+    let Outside {
+        observer,
+        challenges,
+    } = outside;
     Context {
         now,
         observer: observer
             .as_deref_mut()
             .map(|observer| observer as &mut dyn Observer),
+        challenges: Some(challenges),
     }
 }
 
@@ -117,7 +128,10 @@ impl Stack {
             tcp: Arc::clone(&config.tcp),
             isn: IsnKey::new(key(0)),
             next_isn: None,
-            observer: None,
+            outside: Outside {
+                observer: None,
+                challenges: ChallengeBudget::new(config.challenge_acks_per_second, key(20)),
+            },
             routes: Routes::default(),
             ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
             demux: Demux::new(hash(3)),
@@ -162,7 +176,7 @@ impl Stack {
 
     /// Who hears what happens inside TCP; `None`: nobody.
     pub fn set_observer(&mut self, observer: Option<Box<dyn Observer + Send>>) {
-        self.observer = observer;
+        self.outside.observer = observer;
     }
 
     /// Replaces the behaviour of connections and listeners made from now on.
@@ -216,7 +230,10 @@ impl Stack {
     pub fn connections(&self) -> Vec<(Endpoints, State)> {
         let here = self.table.iter().filter(|slot| slot.place == Place::Here);
         let here = here.map(|slot| (*slot.body.endpoints(), slot.body.state()));
-        let half_open = self.listeners.iter().flat_map(Entry::half_open);
+        let half_open = self
+            .listeners
+            .iter()
+            .flat_map(|entry| entry.listener.half_open_endpoints());
         let half_open = half_open.map(|endpoints| (endpoints, State::SynReceived));
         let waiting = self
             .time_waits
@@ -267,7 +284,7 @@ impl Stack {
             };
             if let Some(slot) = self.table.get_mut(id) {
                 slot.body
-                    .handle_timeout(&mut context(now, &mut self.observer));
+                    .handle_timeout(&mut context(now, &mut self.outside));
             }
             self.settle_and_queue(now, id);
         }
@@ -294,7 +311,7 @@ impl Stack {
         if let Some(entry) = self.listeners.get_mut(id) {
             entry
                 .listener
-                .handle_timeout(&mut context(now, &mut self.observer));
+                .handle_timeout(&mut context(now, &mut self.outside));
         }
         self.listeners.settle(id);
         not_before(&mut self.listeners.deadlines, index, now);
@@ -306,7 +323,7 @@ impl Stack {
             let fired = TraceEvent::TimerFired {
                 timer: Timer::TimeWait,
             };
-            context(now, &mut self.observer).trace(&entry.endpoints, || fired);
+            context(now, &mut self.outside).trace(&entry.endpoints, || fired);
         }
         self.forget_time_wait(now, index);
     }
@@ -317,7 +334,7 @@ impl Stack {
             return;
         };
         self.demux.remove(&entry.endpoints, Owner::TimeWait(index));
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         cx.trace(&entry.endpoints, || TraceEvent::StateChanged {
             from: State::TimeWait,
             to: State::Closed,

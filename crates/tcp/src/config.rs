@@ -26,6 +26,29 @@ impl Default for KeepAlive {
     }
 }
 
+/// When a listener answers a SYN by a cookie (RFC 4987) instead of by an entry in its table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SynCookies {
+    /// Never: a SYN that finds no room is dropped.
+    Never,
+    /// When the table is full, or the sender's part of it is.
+    #[default]
+    WhenFull,
+    /// Always: no table at all. A SYN,ACK that is lost is then repeated only when the peer's SYN is.
+    Always,
+}
+
+/// What happens to a handshake that is over while the accept queue is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AcceptOverflow {
+    /// Its last acknowledgement is dropped, as if lost: the peer, who believes the connection open, sends its text again until
+    /// there is room. As Linux.
+    #[default]
+    Drop,
+    /// RST: the peer learns at once that we are overloaded (Linux's `tcp_abort_on_overflow`).
+    Reset,
+}
+
 /// The behaviour of connections and listeners. Shared (`Arc`) by all that are made from it.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -86,6 +109,11 @@ pub struct Config {
     pub challenge_acks_per_second: u8,
     /// Half-open connections a listener holds. Default 1,024.
     pub half_open: usize,
+    /// What becomes of SYNs that find no room there. Default: cookies when full.
+    pub syn_cookies: SynCookies,
+    /// What becomes of handshakes that are over when the accept queue is full; a SYN that comes then is dropped whatever this
+    /// says. Default: dropped.
+    pub accept_overflow: AcceptOverflow,
     /// The congestion control algorithm. Default NewReno.
     pub congestion: Arc<dyn CongestionFactory>,
 }
@@ -120,6 +148,8 @@ impl Default for Config {
             min_send_mss: 88,
             challenge_acks_per_second: 10,
             half_open: 1024,
+            syn_cookies: SynCookies::default(),
+            accept_overflow: AcceptOverflow::default(),
             congestion: Arc::new(NewReno::factory()),
         }
     }

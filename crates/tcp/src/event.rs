@@ -4,6 +4,7 @@ use core::fmt;
 use core::ops::{BitOr, BitOrAssign};
 use core::time::Duration;
 
+use crate::challenge::ChallengeBudget;
 use crate::error::{Ended, Refusal};
 use crate::segment::{Endpoints, Header};
 use crate::state::{Event, State};
@@ -282,6 +283,8 @@ pub struct Context<'a> {
     pub now: Instant,
     /// The watcher.
     pub observer: Option<&'a mut (dyn Observer + 'a)>,
+    /// The budget of challenge ACKs that all share; `None`: only each connection's own limit counts.
+    pub challenges: Option<&'a mut ChallengeBudget>,
 }
 
 impl Context<'_> {
@@ -291,6 +294,15 @@ impl Context<'_> {
         Self {
             now,
             observer: None,
+            challenges: None,
+        }
+    }
+
+    /// Whether another challenge ACK may be sent; it counts as sent then.
+    pub fn may_challenge(&mut self) -> bool {
+        match self.challenges.as_deref_mut() {
+            Some(budget) => budget.take(self.now),
+            None => true,
         }
     }
 

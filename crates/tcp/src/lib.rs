@@ -13,6 +13,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod challenge;
 pub mod config;
 pub mod congestion;
 pub mod connection;
@@ -22,6 +23,7 @@ pub mod info;
 pub mod isn;
 pub mod listener;
 pub mod options;
+pub mod packed;
 mod paws;
 mod recovery;
 mod recv;
@@ -33,12 +35,14 @@ pub mod state;
 pub mod time;
 pub mod time_wait;
 
-pub use config::Config;
+pub use challenge::ChallengeBudget;
+pub use config::{AcceptOverflow, Config, SynCookies};
 pub use connection::{Connection, Opening};
 pub use error::{Ended, ReadError, Refusal, WriteError};
 pub use event::{Context, Observer, Reason, TraceEvent, Wake};
 pub use info::TcpInfo;
-pub use listener::Listener;
+pub use listener::{Heard, Listener};
+pub use packed::PackedEndpoints;
 pub use segment::{Ecn, Endpoints, Flags, Header, Segment, Text, Transmit};
 pub use seq::SeqNum;
 pub use state::{Event, State};

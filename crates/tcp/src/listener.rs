@@ -1,33 +1,40 @@
 //! LISTEN: half-open connections, and a bound on those that wait for `accept`.
 
+mod answers;
 mod backlog;
+mod cookie;
+mod headers;
+mod listen;
 mod options;
+mod shares;
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::sync::Arc;
-use core::time::Duration;
 
-use woshou_wire::tcp_option::{TcpOptions, Timestamps};
+use siphasher::sip::SipHasher24;
 
-use crate::config::Config;
+use crate::config::{AcceptOverflow, Config};
 use crate::connection::{Connection, SynAck, window_of_syn};
 use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent};
-use crate::options::{Offer, Setup};
+use crate::options::{Agreed, Setup};
 use crate::paws::Paws;
 use crate::segment::{Ecn, Endpoints, Flags, Header, Segment, Transmit};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
+use answers::Answers;
 use backlog::{Backlog, HalfOpen, Slot};
-
-/// Answers that may wait beside one for each half-open connection: an owner that polls never gets here.
-const SPARE_ANSWERS: usize = 64;
+use cookie::Cookies;
+use headers::{acknowledgement, syn_ack};
+pub use listen::Heard;
+use shares::Shares;
 
 /// LISTEN: half-open connections (the SYN queue) and a bound on the accept queue; no connection.
 ///
-/// A half-open connection costs at most 160 octets, whatever its SYN carried. Text and FIN on a SYN are not kept: the SYN,ACK
+/// A half-open connection costs at most 160 octets, whatever its SYN carried. There are at most [`Config::half_open`]; a SYN that
+/// finds no room, or whose network has had its part of a table that is half full, is answered by a cookie and not remembered
+/// ([`Config::syn_cookies`]). So a flood of SYNs neither fills the memory nor keeps anyone out. Text and FIN on a SYN are not kept: the SYN,ACK
 /// does not acknowledge them, so the peer sends them again, and the connection takes them then.
 #[derive(Debug)]
 pub struct Listener {
@@ -36,25 +43,25 @@ pub struct Listener {
     /// Connections that wait for `accept`, and how many may.
     waiting: usize,
     backlog: usize,
-    owed: VecDeque<Owed>,
-    /// Challenge ACKs sent in the second that began at `second`.
-    challenges: u8,
-    second: Instant,
+    cookies: Cookies,
+    shares: Shares,
+    answers: Answers,
 }
 
-/// Something to send.
-#[derive(Debug)]
-enum Owed {
-    /// What [`HalfOpen::owed`] says, if the entry is still there.
-    Entry(Slot),
-    /// A RST with this number.
-    Reset(Endpoints, SeqNum),
+/// A key for one purpose, from the one that the owner gave.
+fn derive(key: &[u8; 16], purpose: u8) -> [u8; 16] {
+    let hasher = SipHasher24::new_with_key(key);
+    let halves = [0, 1].map(|half| hasher.hash(&[purpose, half]).to_be_bytes());
+    let mut derived = [0; 16];
+    derived[..8].copy_from_slice(&halves[0]);
+    derived[8..].copy_from_slice(&halves[1]);
+    derived
 }
 
 impl Listener {
     /// `backlog`: finished connections that may wait for `accept` (the owner keeps that queue and reports with
-    /// [`Self::accepted`]); zero counts as one. `key`: 128 random bits that keep the table of half-open connections from being
-    /// aimed at.
+    /// [`Self::accepted`]); zero counts as one. `key`: 128 random bits that nobody outside knows: they keep the table of half-open
+    /// connections from being aimed at, and sign cookies.
     #[must_use]
     pub fn new(config: Arc<Config>, backlog: usize, key: [u8; 16]) -> Self {
         Self {
@@ -62,61 +69,10 @@ impl Listener {
             config,
             waiting: 0,
             backlog: backlog.max(1),
-            owed: VecDeque::new(),
-            challenges: 0,
-            second: Instant::ZERO,
+            cookies: Cookies::new(derive(&key, 1)),
+            shares: Shares::new(derive(&key, 2)),
+            answers: Answers::default(),
         }
-    }
-
-    /// A segment for a four-tuple that this listener does not know arrived: a SYN makes an entry and owes a SYN,ACK.
-    /// A RST is ignored.
-    ///
-    /// Source: RFC 9293 section 3.10.7.2.
-    ///
-    /// # Errors
-    /// [`Refusal::AckToListener`]: answer with a stateless RST. [`Refusal::NoSyn`], [`Refusal::BacklogFull`]: nothing to do.
-    pub fn handle_syn(
-        &mut self,
-        cx: &mut Context<'_>,
-        setup: &Setup,
-        segment: &Segment<'_>,
-    ) -> Result<(), Refusal> {
-        trace_received(cx, &setup.endpoints, segment);
-        let result = self.listen(cx, setup, segment);
-        trace_refusal(cx, &setup.endpoints, result)
-    }
-
-    /// The checks of RFC 9293 section 3.10.7.2, in its order.
-    fn listen(
-        &mut self,
-        cx: &mut Context<'_>,
-        setup: &Setup,
-        segment: &Segment<'_>,
-    ) -> Result<(), Refusal> {
-        let header = &segment.header;
-        let flags = header.flags;
-        if flags.rst() {
-            return Ok(());
-        }
-        if flags.ack() {
-            return Err(Refusal::AckToListener);
-        }
-        if !flags.syn() {
-            return Err(Refusal::NoSyn);
-        }
-        if self.half_open.find(&setup.endpoints).is_some() {
-            // The owner knows better; the entry stays what it is, and its SYN,ACK is on its way.
-            return Ok(());
-        }
-        if self.half_open.len() >= self.config.half_open {
-            return Err(Refusal::BacklogFull);
-        }
-        let offer = Offer::new(&self.config, setup.receive_mss);
-        let agreed = offer.agree(&setup.endpoints, header);
-        let slot = self.half_open.insert(cx.now, *setup, agreed);
-        trace_state(cx, &setup.endpoints, State::Listen, Event::Syn);
-        self.owe(slot, Reason::Accept);
-        Ok(())
     }
 
     /// Whether `endpoints` is half open here.
@@ -203,7 +159,7 @@ impl Listener {
         if !flags.ack() {
             return Err(Refusal::NoAck); // fifth
         }
-        if header.ack != entry.setup.iss + 1 {
+        if header.ack != entry.iss + 1 {
             return Err(Refusal::AckOfUnsent);
         }
         if room {
@@ -224,17 +180,24 @@ impl Listener {
         let header = &segment.header;
         match refusal {
             Refusal::OutsideWindow if !header.flags.rst() => {
-                self.challenge(cx.now, slot, Reason::OutsideWindow);
+                self.challenge(cx, slot, Reason::OutsideWindow);
             }
-            Refusal::OldTimestamp => self.challenge(cx.now, slot, Reason::Duplicate),
-            Refusal::BlindReset => self.challenge(cx.now, slot, Reason::Challenge),
+            Refusal::OldTimestamp => self.challenge(cx, slot, Reason::Duplicate),
+            Refusal::BlindReset => self.challenge(cx, slot, Reason::Challenge),
             // RFC 9293: "return this connection to the LISTEN state", "the user need not be informed".
             Refusal::ValidReset | Refusal::BlindSyn => self.forget(cx, slot),
             Refusal::AckOfUnsent => {
                 if let Some(entry) = self.half_open.get(slot) {
-                    let endpoints = entry.setup.endpoints;
-                    self.queue(Owed::Reset(endpoints, header.ack));
+                    let endpoints = entry.endpoints();
+                    self.owe_reset(endpoints, header.ack);
                 }
+            }
+            Refusal::AcceptQueueFull if self.config.accept_overflow == AcceptOverflow::Reset => {
+                if let Some(entry) = self.half_open.get(slot) {
+                    let endpoints = entry.endpoints();
+                    self.owe_reset(endpoints, header.ack);
+                }
+                self.forget(cx, slot);
             }
             // Full: the SYN,ACK's timer, or the peer's text, tries again.
             _ => {}
@@ -248,16 +211,30 @@ impl Listener {
         segment: &Segment<'_>,
     ) -> Option<Box<Connection>> {
         let entry = self.half_open.remove(slot)?;
+        let setup = entry.setup();
+        self.shares.remove(&setup.endpoints.remote);
         let syn_ack = SynAck {
-            sent_at: entry.since,
+            sent_at: Some(entry.since),
             repeats: entry.syn_acks.saturating_sub(1),
         };
+        let opened = self.open(cx, setup, (entry.agreed, syn_ack), segment);
+        Some(opened)
+    }
+
+    /// The handshake is over.
+    fn open(
+        &mut self,
+        cx: &mut Context<'_>,
+        setup: Setup,
+        (agreed, syn_ack): (Agreed, SynAck),
+        segment: &Segment<'_>,
+    ) -> Box<Connection> {
         let config = Arc::clone(&self.config);
-        let mut connection = Connection::passive(cx, entry.setup, entry.agreed, config, syn_ack);
-        // Its handshake is over. What it refuses of the rest it counts, traces and answers itself.
+        let mut connection = Connection::passive(cx, setup, agreed, config, syn_ack);
+        // What it refuses of the rest it counts, traces and answers itself.
         let _ = connection.handle_segment(cx, segment);
         self.waiting += 1;
-        Some(connection)
+        connection
     }
 
     /// The user took a connection from the accept queue (or one in it died).
@@ -268,17 +245,18 @@ impl Listener {
     /// Forgets a half-open connection.
     fn forget(&mut self, cx: &mut Context<'_>, slot: Slot) {
         if let Some(entry) = self.half_open.remove(slot) {
-            trace_state(cx, &entry.setup.endpoints, State::SynReceived, Event::Abort);
+            let who = entry.endpoints();
+            self.shares.remove(&who.remote);
+            trace_state(cx, &who, State::SynReceived, Event::Abort);
         }
     }
 
-    /// Owes an acknowledgement, within the limit of RFC 5961 section 7; for the whole listener.
-    fn challenge(&mut self, now: Instant, slot: Slot, reason: Reason) {
-        if now.since(self.second) >= Duration::from_secs(1) {
-            (self.second, self.challenges) = (now, 0);
-        }
-        if self.challenges < self.config.challenge_acks_per_second {
-            self.challenges += 1;
+    /// Owes an acknowledgement, within the entry's limit and then the stack's (RFC 5961 section 7).
+    //= rfc9293 X-7
+    fn challenge(&mut self, cx: &mut Context<'_>, slot: Slot, reason: Reason) {
+        let most = self.config.challenge_acks_per_second;
+        let entry = self.half_open.get_mut(slot);
+        if entry.is_some_and(|entry| entry.may_challenge(cx.now, most)) && cx.may_challenge() {
             self.owe(slot, reason);
         }
     }
@@ -293,7 +271,7 @@ impl Listener {
             Some(_) => entry.owed = Some(reason),
             None => {
                 entry.owed = Some(reason);
-                if !self.queue(Owed::Entry(slot))
+                if !self.answers.push_entry(slot, self.config.half_open)
                     && let Some(entry) = self.half_open.get_mut(slot)
                 {
                     entry.owed = None;
@@ -302,13 +280,14 @@ impl Listener {
         }
     }
 
-    /// Returns false, and drops it, where nobody polls: what is lost on the way is lost here as well.
-    fn queue(&mut self, owed: Owed) -> bool {
-        let room = self.owed.len() < self.config.half_open.saturating_add(SPARE_ANSWERS);
-        if room {
-            self.owed.push_back(owed);
-        }
-        room
+    /// Owes a RST with this number.
+    fn owe_reset(&mut self, who: Endpoints, seq: SeqNum) {
+        let header = Header {
+            seq,
+            flags: Flags::RST,
+            ..Header::default()
+        };
+        self.answers.push_bare((who, header, Reason::WrongAck));
     }
 
     /// What is owed: SYN,ACK, RST, challenge.
@@ -316,48 +295,45 @@ impl Listener {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Option<(Endpoints, Transmit<'static>)> {
+        let (who, header, reason) = match self.answers.pop_bare() {
+            Some(bare) => bare,
+            None => self.next_of_entries(cx.now)?,
+        };
+        cx.trace(&who, || TraceEvent::Sent {
+            header,
+            len: 0,
+            segment_size: None,
+            reason,
+        });
+        let text = [&[][..]; 2];
+        let transmit = Transmit {
+            header,
+            text,
+            segment_size: None,
+            ecn: Ecn::NotEct,
+            reason,
+        };
+        Some((who, transmit))
+    }
+
+    fn next_of_entries(&mut self, now: Instant) -> Option<answers::Bare> {
         loop {
-            let (who, header, reason) = match self.owed.pop_front()? {
-                Owed::Reset(who, seq) => {
-                    let header = Header {
-                        seq,
-                        flags: Flags::RST,
-                        ..Header::default()
-                    };
-                    (who, header, Reason::WrongAck)
-                }
-                Owed::Entry(slot) => {
-                    let Some(entry) = self.half_open.get_mut(slot) else {
-                        continue;
-                    };
-                    let Some(reason) = entry.owed.take() else {
-                        continue;
-                    };
-                    let header = match reason {
-                        Reason::Accept | Reason::Timeout => {
-                            entry.syn_acks = entry.syn_acks.saturating_add(1);
-                            syn_ack(&self.config, cx.now, entry)
-                        }
-                        _ => acknowledgement(&self.config, cx.now, entry),
-                    };
-                    (entry.setup.endpoints, header, reason)
-                }
+            let slot = self.answers.pop_entry()?;
+            let Some(entry) = self.half_open.get_mut(slot) else {
+                continue;
             };
-            cx.trace(&who, || TraceEvent::Sent {
-                header,
-                len: 0,
-                segment_size: None,
-                reason,
-            });
-            let text = [&[][..]; 2];
-            let transmit = Transmit {
-                header,
-                text,
-                segment_size: None,
-                ecn: Ecn::NotEct,
-                reason,
+            let Some(reason) = entry.owed.take() else {
+                continue;
             };
-            return Some((who, transmit));
+            let setup = entry.setup();
+            let header = match reason {
+                Reason::Accept | Reason::Timeout => {
+                    entry.syn_acks = entry.syn_acks.saturating_add(1);
+                    syn_ack(&self.config, &setup, &entry.agreed, setup.timestamp(now))
+                }
+                _ => acknowledgement(&self.config, now, entry),
+            };
+            return Some((setup.endpoints, header, reason));
         }
     }
 
@@ -368,7 +344,7 @@ impl Listener {
             let Some(entry) = self.half_open.get(slot) else {
                 return;
             };
-            let (who, since) = (entry.setup.endpoints, entry.since);
+            let (who, since) = (entry.endpoints(), entry.since);
             cx.trace(&who, || TraceEvent::TimerFired {
                 timer: Timer::Retransmission,
             });
@@ -392,52 +368,18 @@ impl Listener {
         self.half_open.len()
     }
 
+    /// The half-open connections, in an order that does not depend on chance.
+    pub fn half_open_endpoints(&self) -> impl Iterator<Item = Endpoints> + '_ {
+        self.half_open.iter().map(HalfOpen::endpoints)
+    }
+
     /// Drops all half-open connections (the user closed the listener), silently: their peers' next segments find nobody.
     pub fn close(&mut self, cx: &mut Context<'_>) {
-        self.owed = VecDeque::new();
+        self.answers = Answers::default();
+        self.shares.clear();
         for entry in self.half_open.drain() {
-            trace_state(cx, &entry.setup.endpoints, State::SynReceived, Event::Abort);
+            trace_state(cx, &entry.endpoints(), State::SynReceived, Event::Abort);
         }
-    }
-}
-
-/// <SEQ=ISS><ACK=RCV.NXT><CTL=SYN,ACK>, its window never scaled (RFC 7323 section 2.2).
-fn syn_ack(config: &Config, now: Instant, entry: &HalfOpen) -> Header {
-    let HalfOpen { setup, agreed, .. } = entry;
-    let theirs = TcpOptions {
-        window_scale: agreed.scaling.then_some(agreed.send_scale),
-        sack_permitted: agreed.sack,
-        timestamps: agreed.timestamps.map(|value| Timestamps { value, echo: 0 }),
-        ..TcpOptions::default()
-    };
-    Header {
-        seq: setup.iss,
-        ack: agreed.irs + 1,
-        flags: Flags::SYN | Flags::ACK,
-        window: u16::try_from(window_of_syn(config)).unwrap_or(u16::MAX),
-        urgent: 0,
-        options: Offer::new(config, setup.receive_mss).syn_ack(&theirs, setup.timestamp(now)),
-    }
-}
-
-/// <SEQ=SND.NXT><ACK=RCV.NXT><CTL=ACK>
-fn acknowledgement(config: &Config, now: Instant, entry: &HalfOpen) -> Header {
-    let HalfOpen { setup, agreed, .. } = entry;
-    let window = window_of_syn(config) >> agreed.receive_scale;
-    let timestamps = agreed.timestamps.map(|echo| Timestamps {
-        value: setup.timestamp(now),
-        echo,
-    });
-    Header {
-        seq: setup.iss + 1,
-        ack: agreed.irs + 1,
-        flags: Flags::ACK,
-        window: u16::try_from(window).unwrap_or(u16::MAX),
-        urgent: 0,
-        options: TcpOptions {
-            timestamps,
-            ..TcpOptions::default()
-        },
     }
 }
 

@@ -300,6 +300,7 @@ mod tests {
         let mut cx = Context {
             now,
             observer: Some(&mut watcher),
+            challenges: None,
         };
         let segment = Segment {
             header,

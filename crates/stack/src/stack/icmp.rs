@@ -247,7 +247,7 @@ impl Stack {
                     return;
                 };
                 slot.body.handle_path_error(
-                    &mut context(now, &mut self.observer),
+                    &mut context(now, &mut self.outside),
                     error,
                     quoted.seq,
                 );
@@ -283,7 +283,7 @@ impl Stack {
         };
         if mtu < slot.path.mtu {
             slot.path.mtu = mtu;
-            connection.set_send_mss(&mut context(now, &mut self.observer), mss(mtu, v6));
+            connection.set_send_mss(&mut context(now, &mut self.outside), mss(mtu, v6));
         }
     }
 }

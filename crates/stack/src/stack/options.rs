@@ -115,7 +115,7 @@ impl Stack {
                 return Err(opening.ended().map_or(WriteError::Full, WriteError::Ended));
             }
             Body::Connection(connection) => {
-                connection.write_urgent(&mut context(now, &mut self.observer), octets)?
+                connection.write_urgent(&mut context(now, &mut self.outside), octets)?
             }
         };
         self.settle_and_queue(now, id);
@@ -127,7 +127,7 @@ impl Stack {
         if let Some(Body::Connection(connection)) =
             self.table.of_user_mut(id).map(|slot| &mut slot.body)
         {
-            connection.push(&mut context(now, &mut self.observer));
+            connection.push(&mut context(now, &mut self.outside));
             self.settle_and_queue(now, id);
         }
     }
@@ -139,7 +139,7 @@ impl Stack {
         else {
             return 0;
         };
-        let flushed = connection.flush(&mut context(now, &mut self.observer));
+        let flushed = connection.flush(&mut context(now, &mut self.outside));
         self.settle_and_queue(now, id);
         flushed
     }
@@ -221,7 +221,7 @@ impl Stack {
         };
         let mss = mss.min(slot.path.mss());
         if let Body::Connection(connection) = &mut slot.body {
-            connection.set_send_mss(&mut context(now, &mut self.observer), mss);
+            connection.set_send_mss(&mut context(now, &mut self.outside), mss);
         }
         self.settle_and_queue(now, id);
     }
@@ -294,7 +294,7 @@ impl Stack {
                     return false;
                 };
                 if let Some(slot) = self.table.get_mut(id) {
-                    slot.body.abort(&mut context(now, &mut self.observer));
+                    slot.body.abort(&mut context(now, &mut self.outside));
                 }
                 self.settle_and_queue(now, id);
                 true

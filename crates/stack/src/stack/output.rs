@@ -119,7 +119,7 @@ impl Stack {
     fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
         let entry = self.listeners.get_mut(id)?;
         let marks = entry.marks(&self.config);
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         let Some((endpoints, transmit)) = entry.listener.poll_transmit(&mut cx) else {
             self.listeners.done(id);
             return None;
@@ -244,7 +244,7 @@ impl Stack {
             sent_up_to,
             ..
         } = slot;
-        let transmit = body.build(&mut context(now, &mut self.observer), plan);
+        let transmit = body.build(&mut context(now, &mut self.outside), plan);
         note_sent(sent_up_to, &transmit);
         // Who cuts segments sums them too.
         let partial = link.checksum_offload || transmit.segment_size.is_some();
@@ -284,7 +284,7 @@ impl Stack {
             sent_up_to,
             ..
         } = slot;
-        let transmit = body.build(&mut context(now, &mut self.observer), plan);
+        let transmit = body.build(&mut context(now, &mut self.outside), plan);
         note_sent(sent_up_to, &transmit);
         let header = Outgoing {
             layout: self.config.option_layout,

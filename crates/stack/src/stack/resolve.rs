@@ -238,7 +238,7 @@ impl Stack {
             return;
         };
         slot.held = false;
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         if let Some(plan) = slot.body.plan(now, budget.max_text) {
             let _lost = slot.body.build(&mut cx, plan);
             slot.body

@@ -3,7 +3,9 @@
 use woshou_tcp::connection::Opened;
 use woshou_tcp::event::{Reason, TraceEvent};
 use woshou_tcp::time_wait::TimeWaitAction;
-use woshou_tcp::{Connection, Ecn, Endpoints, Header, Instant, Refusal, Segment, SeqNum, Wake};
+use woshou_tcp::{
+    Connection, Ecn, Endpoints, Header, Heard, Instant, Refusal, Segment, SeqNum, Wake,
+};
 
 use alloc::boxed::Box;
 
@@ -68,7 +70,7 @@ impl Stack {
         };
         //= rfc9293 MAY-9
         slot.received_tos = Some(incoming.tos);
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         let mut wake = Wake::NONE;
         let result = match &mut slot.body {
             Body::Connection(connection) => connection.handle_segment(&mut cx, &incoming.segment),
@@ -91,8 +93,12 @@ impl Stack {
     }
 
     fn count_refusal(&mut self, result: Result<(), Refusal>) {
-        if result.is_err_and(|refusal| refusal != Refusal::ValidReset) {
-            self.counters.refused += 1;
+        let Err(refusal) = result else { return };
+        self.counters.refused += u64::from(refusal != Refusal::ValidReset);
+        match refusal {
+            Refusal::BacklogFull => self.counters.backlog_overflows += 1,
+            Refusal::AcceptQueueFull => self.counters.accept_overflows += 1,
+            _ => {}
         }
     }
 
@@ -100,7 +106,7 @@ impl Stack {
         let Some(entry) = self.time_waits.get_mut(index) else {
             return;
         };
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         let marks = entry.marks;
         let action =
             entry
@@ -140,7 +146,7 @@ impl Stack {
         } else if let Some(id) = candidates.into_iter().flatten().next() {
             self.hand_to_listening(now, id, incoming, after);
         } else {
-            let mut cx = context(now, &mut self.observer);
+            let mut cx = context(now, &mut self.outside);
             cx.trace(endpoints, || TraceEvent::Received {
                 header: incoming.segment.header,
                 len: u32::try_from(incoming.segment.text.octets.len()).unwrap_or(u32::MAX),
@@ -168,17 +174,26 @@ impl Stack {
         let Some(entry) = self.listeners.get_mut(id) else {
             return;
         };
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         let result = entry
             .listener
             .handle_syn(&mut cx, &setup, &incoming.segment);
-        if result.is_ok() && entry.listener.is_half_open(&incoming.endpoints) {
-            entry.note_half_open(incoming.endpoints);
-        }
+        let sends_cookies = entry.listener.sends_cookies(now);
         self.listeners.settle(id);
-        self.count_refusal(result);
-        if result == Err(Refusal::AckToListener) {
-            self.send_reset(now, incoming);
+        match result {
+            Ok(Heard::Nothing | Heard::HalfOpen) => {}
+            Ok(Heard::Cookie) => self.counters.syn_cookies_sent += 1,
+            Ok(Heard::Connection(connection)) => {
+                self.counters.syn_cookies_received += 1;
+                self.establish(now, id, connection, incoming);
+            }
+            Err(refusal) => {
+                self.count_refusal(Err(refusal));
+                if refusal == Refusal::AckToListener {
+                    self.counters.syn_cookies_failed += u64::from(sends_cookies);
+                    self.send_reset(now, incoming);
+                }
+            }
         }
     }
 
@@ -186,7 +201,7 @@ impl Stack {
         let Some(entry) = self.listeners.get_mut(id) else {
             return;
         };
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         let result = entry
             .listener
             .handle_segment(&mut cx, &incoming.endpoints, &incoming.segment);
@@ -233,7 +248,7 @@ impl Stack {
             return;
         }
         self.counters.resets_sent += 1;
-        context(now, &mut self.observer).trace(&incoming.endpoints, || TraceEvent::Sent {
+        context(now, &mut self.outside).trace(&incoming.endpoints, || TraceEvent::Sent {
             header,
             len: 0,
             segment_size: None,

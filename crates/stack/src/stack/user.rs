@@ -51,7 +51,7 @@ impl Stack {
         let endpoints = Endpoints { local, remote };
         let setup = self.setup(now, endpoints, &path);
         let config = Arc::clone(&self.tcp);
-        let opening = Opening::new(&mut context(now, &mut self.observer), setup, config);
+        let opening = Opening::new(&mut context(now, &mut self.outside), setup, config);
         let body = Body::Opening(Box::new(opening));
         let id = self
             .table
@@ -175,11 +175,11 @@ impl Stack {
         let Some(mut entry) = self.listeners.remove(id) else {
             return;
         };
-        entry.listener.close(&mut context(now, &mut self.observer));
+        entry.listener.close(&mut context(now, &mut self.outside));
         for connection in entry.queue {
             if let Some(slot) = self.table.get_mut(connection) {
                 slot.holder = Holder::Nobody;
-                slot.body.abort(&mut context(now, &mut self.observer));
+                slot.body.abort(&mut context(now, &mut self.outside));
                 self.settle_and_queue(now, connection);
             }
         }
@@ -197,7 +197,7 @@ impl Stack {
                 return Err(opening.ended().map_or(WriteError::Full, WriteError::Ended));
             }
             Body::Connection(connection) => {
-                connection.write(&mut context(now, &mut self.observer), octets)?
+                connection.write(&mut context(now, &mut self.outside), octets)?
             }
         };
         self.settle_and_queue(now, id);
@@ -252,7 +252,7 @@ impl Stack {
         let Some(slot) = self.table.of_user_mut(id) else {
             return;
         };
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         match &mut slot.body {
             Body::Opening(opening) => opening.abort(&mut cx),
             Body::Connection(connection) => connection.shutdown(&mut cx),
@@ -265,7 +265,7 @@ impl Stack {
         let Some(slot) = self.table.of_user_mut(id) else {
             return;
         };
-        slot.body.abort(&mut context(now, &mut self.observer));
+        slot.body.abort(&mut context(now, &mut self.outside));
         self.settle_and_queue(now, id);
     }
 
@@ -275,7 +275,7 @@ impl Stack {
         let Some(slot) = self.table.of_user_mut(id) else {
             return;
         };
-        let mut cx = context(now, &mut self.observer);
+        let mut cx = context(now, &mut self.outside);
         match &mut slot.body {
             Body::Opening(opening) => opening.abort(&mut cx),
             Body::Connection(connection) => connection.close(&mut cx),

@@ -23,8 +23,8 @@ impl Connection {
             return Err(Refusal::Closed);
         }
         let segment = &self.without_crossed_syn(segment);
-        self.check_timestamps(cx.now, segment)?; // RFC 7323 section 5.3, before the first
-        self.check_sequence(cx.now, segment)?; // first
+        self.check_timestamps(cx, segment)?; // RFC 7323 section 5.3, before the first
+        self.check_sequence(cx, segment)?; // first
         self.check_reset(cx, segment)?; // second
         // third: security compartments are historic
         self.check_syn(cx, segment)?; // fourth
@@ -55,13 +55,17 @@ impl Connection {
         segment
     }
 
-    fn check_timestamps(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Refusal> {
+    fn check_timestamps(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
         let Some(paws) = &self.paws else {
             return Ok(());
         };
-        let verdict = paws.check(now, &segment.header);
+        let verdict = paws.check(cx.now, &segment.header);
         if verdict == Err(Refusal::OldTimestamp) {
-            self.answer(now, segment, Reason::Duplicate);
+            self.answer(cx, segment, Reason::Duplicate);
         }
         verdict
     }
@@ -75,7 +79,11 @@ impl Connection {
     /// does what comes without text after a probe that was cut off: "special allowance should be made to accept valid
     /// ACKs, URGs, and RSTs". Two sides that probe each other would not hear each other else.
     //= rfc9293 MUST-66
-    fn check_sequence(&mut self, now: Instant, segment: &Segment<'_>) -> Result<(), Refusal> {
+    fn check_sequence(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
         let seq = segment.header.seq;
         let (start, end) = (self.rcv.nxt, self.rcv.adv);
         let len = segment.len();
@@ -100,32 +108,35 @@ impl Connection {
             } else {
                 Reason::OutsideWindow
             };
-            self.answer(now, segment, reason);
+            self.answer(cx, segment, reason);
         }
         Err(Refusal::OutsideWindow)
     }
 
     /// Owes an acknowledgement to a segment that was not taken. Text and FIN are always answered (their sender waits);
     /// empty segments and SYNs within limits, lest two stacks answer each other for ever.
-    fn answer(&mut self, now: Instant, segment: &Segment<'_>, reason: Reason) {
+    fn answer(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>, reason: Reason) {
         if segment.is_empty() || segment.header.flags.syn() {
-            self.challenge(now, reason);
+            self.challenge(cx, reason);
         } else {
             self.rcv.ack.owe(reason);
         }
     }
 
-    /// Owes a challenge ACK, within the limit of RFC 5961 section 7.
+    /// Owes a challenge ACK, within this connection's limit and then the stack's (RFC 5961 section 7). In this order: what one
+    /// connection may use up of the common budget is little.
     //= rfc9293 X-7
-    fn challenge(&mut self, now: Instant, reason: Reason) {
+    fn challenge(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let patience = &mut self.patience;
-        if now.since(patience.second) >= Duration::from_secs(1) {
-            patience.second = now;
+        if cx.now.since(patience.second) >= Duration::from_secs(1) {
+            patience.second = cx.now;
             patience.challenges = 0;
         }
         if patience.challenges < self.config.challenge_acks_per_second {
             patience.challenges += 1;
-            self.rcv.ack.owe(reason);
+            if cx.may_challenge() {
+                self.rcv.ack.owe(reason);
+            }
         }
     }
 
@@ -137,7 +148,7 @@ impl Connection {
             return Ok(());
         }
         if segment.header.seq != self.rcv.nxt {
-            self.challenge(cx.now, Reason::Challenge);
+            self.challenge(cx, Reason::Challenge);
             return Err(Refusal::BlindReset);
         }
         let why = match self.state {
@@ -163,7 +174,7 @@ impl Connection {
             self.end(cx, Ended::Reset);
             return Err(Refusal::BlindSyn);
         }
-        self.challenge(cx.now, Reason::Challenge);
+        self.challenge(cx, Reason::Challenge);
         Err(Refusal::BlindSyn)
     }
 

@@ -43,8 +43,8 @@ pub struct Opening {
 /// How the SYN,ACK of a passive open went.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SynAck {
-    /// When it was first sent.
-    pub(crate) sent_at: Instant,
+    /// When it was first sent; `None`: nobody knows, and no round trip can be measured by it.
+    pub(crate) sent_at: Option<Instant>,
     /// How often it was sent again.
     pub(crate) repeats: u8,
 }
@@ -379,7 +379,7 @@ impl Connection {
     ) -> Box<Self> {
         //= rfc9293 MUST-11
         let mut connection = Self::new(cx, setup, agreed, config, true);
-        connection.snd.last_sent = syn_ack.sent_at;
+        connection.snd.last_sent = syn_ack.sent_at.unwrap_or(Instant::MAX);
         connection.patience.backoff = syn_ack.repeats;
         // Should the segment that completes the handshake be refused, the SYN,ACK is this connection's to repeat.
         let rto = connection.rtt.backed_off(syn_ack.repeats);

@@ -1,5 +1,6 @@
-use super::Listener;
-use crate::config::Config;
+use super::answers::SPARE;
+use super::{Heard, Listener};
+use crate::config::{AcceptOverflow, Config, SynCookies};
 use crate::connection::Connection;
 use crate::error::Refusal::{self, *};
 use crate::event::{Context, Observer, Reason, TraceEvent};
@@ -67,13 +68,23 @@ impl Bench {
         let mut cx = Context {
             now: self.now,
             observer: Some(&mut self.watcher),
+            challenges: None,
         };
         call(&mut self.listener, &mut cx)
     }
 
     fn syn(&mut self, port: u16, header: Header) -> Result<(), Refusal> {
+        self.hears(port, header, b"").map(|_| ())
+    }
+
+    fn hears(&mut self, port: u16, header: Header, text: &[u8]) -> Result<Heard, Refusal> {
+        let text = Text {
+            octets: text,
+            owner: None,
+        };
         let segment = Segment {
             header,
+            text,
             ..Segment::default()
         };
         self.with(|listener, cx| listener.handle_syn(cx, &setup(port), &segment))
@@ -410,6 +421,7 @@ fn the_syn_ack_is_repeated_and_given_up() {
 fn both_queues_are_bounded() {
     let config = Config {
         half_open: 2,
+        syn_cookies: SynCookies::Never,
         ..Config::default()
     };
     let mut bench = Bench::new(config, 1);
@@ -417,11 +429,14 @@ fn both_queues_are_bounded() {
     assert_eq!(bench.syn(3, syn()), Err(BacklogFull));
     assert_eq!(bench.reasons(), [Reason::Accept; 2]);
     assert!(bench.arrives(1, third(), b"").unwrap().is_some());
-    assert_eq!(bench.syn(3, syn()), Ok(()));
+    // No handshake begins that could not end.
+    assert_eq!(bench.syn(3, syn()), Err(AcceptQueueFull));
     assert_eq!(bench.arrives(2, third(), b"").err(), Some(AcceptQueueFull));
     assert!(bench.listener.is_half_open(&setup(2).endpoints));
     bench.listener.accepted();
     assert!(bench.arrives(2, third(), b"").unwrap().is_some());
+    bench.listener.accepted();
+    assert_eq!(bench.syn(3, syn()), Ok(()));
     bench.with(Listener::close);
     assert_eq!(
         (bench.listener.half_open(), bench.reasons()),
@@ -445,6 +460,378 @@ fn challenges_are_bounded_in_a_second() {
     assert_eq!(flood(&mut bench), 0);
     bench.now += Duration::from_millis(1);
     assert_eq!(flood(&mut bench), 10);
+}
+
+/// Were the limit the listener's, who counts their own challenges would learn of others' (CVE-2016-5696).
+//= rfc9293 X-7 test
+#[test]
+fn each_has_its_own_limit_of_challenges() {
+    let mut bench = Bench::half_open(Config::default(), syn());
+    bench.syn(2, syn()).unwrap();
+    bench.sent();
+    let blind = header(NEXT + 9, NEXT, Flags::RST);
+    let mut answers = [0, 0];
+    for round in 0..60 {
+        let port = 1 + round / 40;
+        assert_eq!(bench.arrives(port, blind, b"").err(), Some(BlindReset));
+        answers[usize::from(port) - 1] += bench.sent().len();
+    }
+    assert_eq!(answers, [10, 10]);
+    // And the stack's budget is asked.
+    bench.now += Duration::from_secs(2);
+    let mut spent = crate::ChallengeBudget::new(0, [1; 16]);
+    let mut cx = Context {
+        challenges: Some(&mut spent),
+        ..Context::unwatched(bench.now)
+    };
+    let segment = Segment {
+        header: blind,
+        ..Segment::default()
+    };
+    let who = setup(2).endpoints;
+    assert!(
+        bench
+            .listener
+            .handle_segment(&mut cx, &who, &segment)
+            .is_err()
+    );
+    assert_eq!(bench.sent(), []);
+}
+
+/// A listener that sends nothing but cookies.
+fn always(overflow: AcceptOverflow) -> Bench {
+    let config = Config {
+        syn_cookies: SynCookies::Always,
+        accept_overflow: overflow,
+        ..Config::default()
+    };
+    Bench::new(config, 1)
+}
+
+fn offered() -> Header {
+    let options = TcpOptions {
+        mss: Some(1400),
+        window_scale: Some(7),
+        sack_permitted: true,
+        ..TcpOptions::default()
+    };
+    let header = Header { options, ..syn() };
+    stamped(header, RECENT)
+}
+
+/// The acknowledgement of the one SYN,ACK that is owed.
+fn third_of(bench: &mut Bench) -> Header {
+    let [(_, answer, Reason::Accept)] = bench.sent()[..] else {
+        panic!("one SYN,ACK")
+    };
+    assert_eq!((answer.ack, answer.flags), (NEXT, SYN_ACK));
+    let timestamps = answer.options.timestamps.map(|stamps| Timestamps {
+        value: RECENT + 40,
+        echo: stamps.value,
+    });
+    Header {
+        ack: answer.seq + 1,
+        options: TcpOptions {
+            timestamps,
+            ..TcpOptions::default()
+        },
+        ..third()
+    }
+}
+
+#[test]
+fn a_cookie_makes_the_connection_that_an_entry_would_have_made() {
+    let mut by_entry = Bench::half_open(Config::default(), offered());
+    by_entry.now += Duration::from_millis(100);
+    let known = by_entry
+        .arrives(1, stamped(third(), RECENT + 40), b"hello")
+        .unwrap()
+        .unwrap();
+    let mut bench = always(AcceptOverflow::Drop);
+    assert!(matches!(bench.hears(1, offered(), b""), Ok(Heard::Cookie)));
+    assert_eq!(
+        (bench.listener.half_open(), bench.listener.poll_timeout()),
+        (0, None)
+    );
+    let last = third_of(&mut bench);
+    bench.now += Duration::from_millis(100);
+    let Ok(Heard::Connection(mut made)) = bench.hears(1, last, b"hello") else {
+        panic!("a connection")
+    };
+    assert_eq!(bench.listener.waiting(), (1, 1));
+    let (one, other) = (known.info(bench.now), made.info(bench.now));
+    assert_eq!((made.state(), made.readable()), (State::Established, 5));
+    assert_eq!(
+        (
+            one.snd_mss,
+            one.snd_wscale,
+            one.rcv_wscale,
+            one.snd_wnd,
+            one.rcv_wnd
+        ),
+        (
+            other.snd_mss,
+            other.snd_wscale,
+            other.rcv_wscale,
+            other.snd_wnd,
+            other.rcv_wnd
+        )
+    );
+    assert_eq!(one.rtt, Duration::from_millis(100));
+    let more = other.rtt.saturating_sub(one.rtt);
+    assert!(
+        other.rtt >= one.rtt && more < Duration::from_millis(65),
+        "{more:?}"
+    );
+    assert_eq!(one.snd_cwnd, other.snd_cwnd, "no SYN,ACK was lost");
+    let (from, event, to) = (State::Listen, Event::Syn, State::SynReceived);
+    assert_eq!(bench.arrows()[0], (from, event, to));
+    assert_eq!(bench.arrows(), by_entry.arrows());
+}
+
+/// PAWS and our timestamps go on from the handshake that nobody kept.
+#[test]
+fn a_connection_by_cookie_has_timestamps() {
+    let mut bench = always(AcceptOverflow::Drop);
+    bench.syn(1, offered()).unwrap();
+    let last = third_of(&mut bench);
+    bench.now += Duration::from_millis(100);
+    let Ok(Heard::Connection(mut made)) = bench.hears(1, last, b"hello") else {
+        panic!("a connection")
+    };
+    let old = stamped(
+        Header {
+            seq: NEXT + 5,
+            ..last
+        },
+        RECENT + 39,
+    );
+    let segment = Segment {
+        header: old,
+        ..Segment::default()
+    };
+    let mut cx = Context::unwatched(bench.now);
+    assert_eq!(made.handle_segment(&mut cx, &segment), Err(OldTimestamp));
+    let plan = made.plan(bench.now, 1400).unwrap();
+    let answer = made.build(&mut cx, plan).header;
+    let stamps = answer.options.timestamps.unwrap();
+    assert_eq!((stamps.value, stamps.echo), (1100 + 77, RECENT + 40));
+    assert_eq!((answer.seq, answer.ack), (last.ack, NEXT + 5));
+}
+
+#[test]
+fn a_cookie_without_timestamps_promises_nothing_else() {
+    let mut bench = always(AcceptOverflow::Drop);
+    let options = TcpOptions {
+        timestamps: None,
+        ..offered().options
+    };
+    bench
+        .syn(
+            1,
+            Header {
+                options,
+                ..offered()
+            },
+        )
+        .unwrap();
+    let [(_, answer, _)] = bench.sent()[..] else {
+        panic!("one SYN,ACK")
+    };
+    let expected = TcpOptions {
+        mss: Some(1460),
+        ..TcpOptions::default()
+    };
+    assert_eq!(answer.options, expected);
+    bench.now += Duration::from_millis(100);
+    let last = Header {
+        ack: answer.seq + 1,
+        ..third()
+    };
+    let Ok(Heard::Connection(made)) = bench.hears(1, last, b"") else {
+        panic!("a connection")
+    };
+    let info = made.info(bench.now);
+    assert_eq!(
+        (info.snd_mss, info.snd_wscale, info.rcv_wscale),
+        (1400, 0, 0)
+    );
+    assert_eq!(
+        info.rtt,
+        Duration::ZERO,
+        "nobody knows when the SYN,ACK left"
+    );
+    assert!(info.snd_cwnd > 1400, "and nothing says that it was lost");
+}
+
+#[test]
+fn a_forged_acknowledgement_is_for_nobody() {
+    let mut bench = always(AcceptOverflow::Drop);
+    assert_eq!(
+        bench.hears(1, third(), b"").err(),
+        Some(AckToListener),
+        "no cookie is out"
+    );
+    bench.syn(1, offered()).unwrap();
+    let last = third_of(&mut bench);
+    assert!(bench.listener.sends_cookies(bench.now));
+    let forged = [
+        (
+            "its number",
+            1,
+            Header {
+                ack: last.ack + 32,
+                ..last
+            },
+        ),
+        (
+            "its sequence number",
+            1,
+            Header {
+                seq: last.seq + 1,
+                ..last
+            },
+        ),
+        ("another port", 2, last),
+        (
+            "SYN,ACK",
+            1,
+            Header {
+                flags: SYN_ACK,
+                ..last
+            },
+        ),
+    ];
+    for (name, port, header) in forged {
+        assert_eq!(
+            bench.hears(port, header, b"x").err(),
+            Some(AckToListener),
+            "{name}"
+        );
+    }
+    let reset = Header {
+        flags: Flags::RST | Flags::ACK,
+        ..last
+    };
+    assert!(matches!(bench.hears(1, reset, b""), Ok(Heard::Nothing)));
+    assert_eq!(bench.reasons(), []);
+}
+
+#[test]
+fn a_cookie_counts_with_fin_and_text_and_for_a_while() {
+    let mut bench = always(AcceptOverflow::Drop);
+    bench.syn(1, offered()).unwrap();
+    let last = third_of(&mut bench);
+    let fin = Header {
+        flags: FIN_ACK,
+        ..last
+    };
+    let Ok(Heard::Connection(made)) = bench.hears(1, fin, b"bye") else {
+        panic!("a connection")
+    };
+    assert_eq!((made.state(), made.readable()), (State::CloseWait, 3));
+    bench.listener.accepted();
+    bench.now += Duration::from_secs(128);
+    assert_eq!(
+        bench.hears(1, last, b"").err(),
+        Some(AckToListener),
+        "too late"
+    );
+}
+
+#[test]
+fn a_flood_keeps_nobody_out() {
+    let config = Config {
+        half_open: 100,
+        ..Config::default()
+    };
+    let mut bench = Bench::new(config, 1);
+    let mut cookies = 0;
+    for port in 1..=200 {
+        let heard = bench.hears(port, offered(), b"").unwrap();
+        cookies += usize::from(matches!(heard, Heard::Cookie));
+    }
+    // All from one /24: its part is half of the table.
+    assert_eq!((bench.listener.half_open(), cookies), (50, 150));
+    assert_eq!(bench.listener.half_open_endpoints().count(), 50);
+    assert_eq!(bench.sent().len(), 200);
+    bench.syn(999, offered()).unwrap();
+    let last = third_of(&mut bench);
+    assert!(matches!(
+        bench.hears(999, last, b""),
+        Ok(Heard::Connection(_))
+    ));
+    bench.listener.accepted();
+    // The entries are as good as before, and leave room for others when they go.
+    assert!(
+        bench
+            .arrives(1, stamped(third(), RECENT), b"")
+            .unwrap()
+            .is_some()
+    );
+    bench.listener.accepted();
+    assert!(matches!(
+        bench.hears(998, offered(), b""),
+        Ok(Heard::HalfOpen)
+    ));
+    assert!(matches!(
+        bench.hears(997, offered(), b""),
+        Ok(Heard::Cookie)
+    ));
+}
+
+#[test]
+fn a_full_accept_queue_drops_or_resets() {
+    for (overflow, resets) in [(AcceptOverflow::Drop, false), (AcceptOverflow::Reset, true)] {
+        // By entry.
+        let config = Config {
+            accept_overflow: overflow,
+            ..Config::default()
+        };
+        let mut bench = Bench::new(config, 1);
+        bench.syn(1, syn()).unwrap();
+        bench.syn(2, syn()).unwrap();
+        bench.sent();
+        assert!(bench.arrives(1, third(), b"").unwrap().is_some());
+        assert_eq!(bench.syn(3, syn()), Err(AcceptQueueFull));
+        assert_eq!(bench.arrives(2, third(), b"").err(), Some(AcceptQueueFull));
+        assert_eq!(bench.listener.is_half_open(&setup(2).endpoints), !resets);
+        let reset: Vec<_> = bench
+            .sent()
+            .iter()
+            .map(|sent| (sent.1.flags, sent.1.seq))
+            .collect();
+        let expected: &[_] = if resets { &[(Flags::RST, NEXT)] } else { &[] };
+        assert_eq!(reset, expected);
+        // By cookie.
+        let mut bench = always(overflow);
+        bench.syn(1, offered()).unwrap();
+        let last = third_of(&mut bench);
+        bench.syn(2, offered()).unwrap();
+        let other = third_of(&mut bench);
+        assert!(matches!(
+            bench.hears(1, last, b""),
+            Ok(Heard::Connection(_))
+        ));
+        assert_eq!(bench.hears(2, other, b"").err(), Some(AcceptQueueFull));
+        let reset: Vec<_> = bench
+            .sent()
+            .iter()
+            .map(|sent| (sent.1.flags, sent.1.seq))
+            .collect();
+        let expected: &[_] = if resets {
+            &[(Flags::RST, other.ack)]
+        } else {
+            &[]
+        };
+        assert_eq!(reset, expected);
+        // The peer tries again, and there is room.
+        bench.listener.accepted();
+        assert!(matches!(
+            bench.hears(2, other, b""),
+            Ok(Heard::Connection(_))
+        ));
+    }
 }
 
 proptest! {
@@ -473,7 +860,7 @@ proptest! {
             }
             bench.after(Duration::from_secs(pause));
             prop_assert!(bench.listener.half_open() <= 4);
-            prop_assert!(bench.listener.owed.len() <= 4 + super::SPARE_ANSWERS);
+            prop_assert!(bench.listener.answers.len() <= 4 + 2 * SPARE);
             prop_assert_eq!(bench.listener.poll_timeout().is_some(), bench.listener.half_open() > 0);
             if polls {
                 bench.sent();

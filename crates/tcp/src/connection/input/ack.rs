@@ -35,12 +35,12 @@ impl Connection {
         //= rfc9293 X-5
         //= rfc9293 MAY-12
         if ack.after(self.snd.nxt) {
-            self.challenge(cx.now, Reason::Challenge);
+            self.challenge(cx, Reason::Challenge);
             return Err(Refusal::AckOfUnsent);
         }
         //= rfc9293 X-6
         if ack.before(self.snd.una - self.snd.max_wnd) {
-            self.challenge(cx.now, Reason::Challenge);
+            self.challenge(cx, Reason::Challenge);
             return Err(Refusal::AckTooOld);
         }
         let window = u32::from(header.window) << self.snd.scale;
@@ -86,8 +86,10 @@ impl Connection {
     /// was lost.
     fn on_handshake_round_trip(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         let repeated = self.patience.backoff > 0;
-        // Opened at once from both sides, it may be the SYN that is acknowledged.
-        let sent_once = (self.passive && !repeated).then_some(self.snd.last_sent);
+        // Opened at once from both sides, it may be the SYN that is acknowledged. And of a cookie nobody knows when it left.
+        let known = self.snd.last_sent <= cx.now;
+        let sent_once = (self.passive && !repeated && known).then_some(self.snd.last_sent);
+        self.snd.last_sent = self.snd.last_sent.min(cx.now);
         self.sample_rtt(cx, segment, sent_once);
         if repeated {
             self.on_lost_syn();

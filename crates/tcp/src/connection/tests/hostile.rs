@@ -56,7 +56,7 @@ impl Target {
         let now = Instant::from_millis(5);
         let mut cx = Context::unwatched(now);
         let syn_ack = SynAck {
-            sent_at: Instant::ZERO,
+            sent_at: Some(Instant::ZERO),
             repeats: dice.pick(&[0, 0, 1, 255]),
         };
         let mut connection =

@@ -105,7 +105,7 @@ impl Pair {
             agreed,
             config,
             SynAck {
-                sent_at: Instant::ZERO,
+                sent_at: Some(Instant::ZERO),
                 repeats: 0,
             },
         ));

@@ -155,6 +155,23 @@ fn challenges_are_limited() {
     bench.now += Duration::from_secs(1);
     let _ = bench.segment(Flags::SYN, 9, 1, b"");
     assert_eq!(bench.out().len(), 1);
+    // The stack's budget is asked too.
+    bench.now += Duration::from_secs(1);
+    let syn = Segment {
+        header: Header {
+            seq: ISS[0] + 9,
+            flags: Flags::SYN,
+            ..Header::default()
+        },
+        ..Segment::default()
+    };
+    let mut spent = crate::ChallengeBudget::new(0, [1; 16]);
+    let mut cx = Context {
+        challenges: Some(&mut spent),
+        ..Context::unwatched(bench.now)
+    };
+    assert!(bench.connection.handle_segment(&mut cx, &syn).is_err());
+    assert_eq!(bench.out(), []);
 }
 
 #[test]
