@@ -555,7 +555,7 @@ fn a_cookie_makes_the_connection_that_an_entry_would_have_made() {
     );
     let last = third_of(&mut bench);
     bench.now += Duration::from_millis(100);
-    let Ok(Heard::Connection(mut made)) = bench.hears(1, last, b"hello") else {
+    let Ok(Heard::Connection(made)) = bench.hears(1, last, b"hello") else {
         panic!("a connection")
     };
     assert_eq!(bench.listener.waiting(), (1, 1));
