@@ -288,7 +288,7 @@ impl Connection {
     /// Builds what `plan` chose, notes it as sent, and traces it.
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
         let header = match plan.reason {
-            Reason::Abort | Reason::WrongAck => self.build_reset(plan),
+            Reason::Abort | Reason::WrongAck | Reason::NoConnection => self.build_reset(plan),
             _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
             _ => self.build_header(cx.now, plan),
         };
@@ -322,10 +322,11 @@ impl Connection {
         self.state == State::SynReceived && plan.seq == self.snd.iss
     }
 
-    /// RST with the number planned; it acknowledges what we have, so that any state of the peer believes it.
+    /// RST with the number planned; it acknowledges what we have, so that any state of the peer believes it. One that
+    /// answers a segment has the number that this acknowledged, and that is enough (RFC 9293 section 3.5.2).
     fn build_reset(&mut self, plan: Plan) -> Header {
         self.owed.reset = None;
-        if plan.reason == Reason::WrongAck {
+        if plan.reason != Reason::Abort {
             return Header {
                 seq: plan.seq,
                 flags: Flags::RST,

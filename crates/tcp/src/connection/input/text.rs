@@ -27,8 +27,10 @@ impl Connection {
             return Ok(());
         }
         if self.refuses_text() {
-            // Nobody will read it: the peer must know (RFC 9293 section 3.6.1).
-            self.reset_peer(cx, Ended::Aborted);
+            // Nobody will read it: the peer must know (RFC 9293 section 3.6.1). As the kernels tell it: the connection is
+            // gone, and the segment finds nobody (section 3.10.7.1).
+            self.owed.reset = Some((segment.header.ack, Reason::NoConnection));
+            self.end(cx, Ended::Aborted);
             return Err(Refusal::TextAfterClose);
         }
         if segment.header.flags.contains(Flags::PSH) {
