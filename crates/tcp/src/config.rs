@@ -19,6 +19,7 @@ pub struct KeepAlive {
 impl Default for KeepAlive {
     fn default() -> Self {
         Self {
+            //= rfc9293 MUST-28
             idle_after: Duration::from_secs(7200),
             interval: Duration::from_secs(75),
             probes: 9,
@@ -101,6 +102,8 @@ pub struct Config {
     pub fin_wait_2: Duration,
     /// Keep-alive; `None`: off (MUST-25).
     pub keep_alive: Option<KeepAlive>,
+    /// Keep-alives carry one octet of garbage, for peers that do not answer empty ones (MAY-6). Default off (SHLD-12).
+    pub keep_alive_garbage: bool,
     /// Duplicate acknowledgements that mean loss. Default 3 (RFC 5681).
     pub duplicate_threshold: u8,
     /// Least octets of text a segment to the peer is cut to, whatever MSS it offers. Default 88 (48 + options).
@@ -144,6 +147,7 @@ impl Default for Config {
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(60),
             keep_alive: None,
+            keep_alive_garbage: false,
             duplicate_threshold: 3,
             min_send_mss: 88,
             challenge_acks_per_second: 10,

@@ -140,7 +140,9 @@ impl Connection {
         }
     }
 
-    /// Second: RST. Only at RCV.NXT it ends the connection (RFC 5961 section 3.2).
+    /// Second: RST. Only at RCV.NXT it ends the connection (RFC 5961 section 3.2), with text or without; its text is
+    /// nobody's.
+    //= rfc9293 SHLD-2
     //= rfc9293 X-2
     //= rfc9293 X-3
     fn check_reset(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Result<(), Refusal> {

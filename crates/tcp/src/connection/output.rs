@@ -13,6 +13,9 @@ use crate::seq::SeqNum;
 use crate::state::State;
 use crate::time::Instant;
 
+/// The text of a keep-alive that has one.
+const GARBAGE: &[u8] = &[0];
+
 /// What to send next: small, `Copy`, decided without touching a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
@@ -73,8 +76,12 @@ impl Connection {
         }
         self.plan_ack().or_else(|| {
             let owed = self.owed.keep_alive;
-            //= rfc9293 SHLD-12
-            owed.then(|| Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)) // SHLD-12: without data
+            owed.then(|| Plan {
+                //= rfc9293 SHLD-12
+                //= rfc9293 MAY-6
+                len: u32::from(self.config.keep_alive_garbage),
+                ..Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)
+            })
         })
     }
 
@@ -165,6 +172,7 @@ impl Connection {
             return None;
         }
         let reason = Reason::WindowProbe;
+        //= rfc9293 MAY-7
         if let Some(oldest) = self.snd.in_flight.oldest() {
             let (text, fin) = self.snd.text_and_fin(oldest.start, oldest.end);
             return Some(Plan {
@@ -304,10 +312,10 @@ impl Connection {
             reason: plan.reason,
         });
         self.rearm(cx.now);
-        let text: [&[u8]; 2] = if plan.len > 0 {
-            self.snd.pieces(plan.seq, plan.len)
-        } else {
-            [&[], &[]]
+        let text: [&[u8]; 2] = match plan.len {
+            0 => [&[], &[]],
+            _ if plan.reason == Reason::KeepAlive => [GARBAGE, &[]],
+            len => self.snd.pieces(plan.seq, len),
         };
         Transmit {
             header,
@@ -372,7 +380,8 @@ impl Connection {
         if plan.fin {
             flags = flags | Flags::FIN;
         }
-        if plan.len > 0 && self.carries_push(plan.seq, plan.seq + plan.len) {
+        let users = plan.len > 0 && plan.reason != Reason::KeepAlive;
+        if users && self.carries_push(plan.seq, plan.seq + plan.len) {
             flags = flags | Flags::PSH;
         }
         let urgent = self.urgent_pointer(plan.seq);
@@ -407,7 +416,11 @@ impl Connection {
     /// Keeps the books: SND.NXT, what flies, what was owed.
     fn note_sent(&mut self, cx: &mut Context<'_>, plan: Plan) {
         match plan.reason {
-            Reason::KeepAlive => self.owed.keep_alive = false,
+            Reason::KeepAlive => {
+                // Its octet, if it has one, is none of the user's.
+                self.owed.keep_alive = false;
+                return;
+            }
             Reason::WindowProbe => {
                 self.owed.probe = false;
                 self.start_user_timeout(cx.now);

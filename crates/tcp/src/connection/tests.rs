@@ -10,3 +10,5 @@ mod pair;
 mod repair;
 mod segments;
 mod stories;
+mod urgent;
+mod user;

@@ -230,6 +230,7 @@ impl Connection {
         }
         match self.new_text(u32::MAX) {
             // Nothing flies whose acknowledgement would let go what is corked.
+            //= rfc9293 MUST-60
             Verdict::Window | Verdict::Corked => true,
             Verdict::Nothing => self.snd.usable_window() == 0,
             _ => false,

@@ -25,7 +25,9 @@ impl AckState {
         }
     }
 
-    /// Owes an acknowledgement at once. The first reason stays, except that the news of a gap outranks the rest.
+    /// Owes an acknowledgement at once, one for all that arrives before it leaves. The first reason stays, except that the
+    /// news of a gap outranks the rest.
+    //= rfc9293 MUST-59
     pub(crate) fn owe(&mut self, reason: Reason) {
         if self.now.is_none() || reason == Reason::Gap {
             self.now = Some(reason);

@@ -13,6 +13,7 @@ impl Receive {
     /// The right edge to offer now. It never moves back (SHLD-14), and forward only by steps worth a segment.
     //= rfc9293 MUST-39
     //= rfc9293 SHLD-14
+    //= rfc9293 MAY-8
     fn edge(&self) -> SeqNum {
         let edge = self.nxt + self.free();
         let step = edge.offset_from(self.adv);

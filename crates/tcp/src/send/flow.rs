@@ -80,6 +80,7 @@ impl Send {
         if congestion < wanted.min(usable) {
             return Verdict::Congestion;
         }
+        //= rfc9293 MAY-16
         if unsent < room && allowance.corked && !self.fin_queued {
             return Verdict::Corked;
         }
