@@ -400,6 +400,95 @@ fn path_errors_reach_an_opening() {
     }
 }
 
+/// An ICMP error of a router about `packet`, IPv4.
+fn icmp_error(kind: u8, code: u8, packet: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    PacketBuilder::ipv4([10, 0, 0, 77], OURS4, 64)
+        .icmpv4_raw(kind, code, [0; 4])
+        .write(&mut octets, &packet[..28])
+        .unwrap();
+    octets
+}
+
+/// Type, code, what it says, and whether it ends what is not synchronized yet. Code 4 is path MTU discovery's.
+const ICMP_ERRORS: [(u8, u8, PathError, bool); 13] = [
+    (3, 0, PathError::NetworkUnreachable, false),
+    (3, 1, PathError::HostUnreachable, false),
+    (3, 2, PathError::ProtocolUnreachable, true),
+    (3, 3, PathError::PortUnreachable, true),
+    (3, 5, PathError::HostUnreachable, false),
+    (3, 6, PathError::NetworkUnreachable, false),
+    (3, 9, PathError::Prohibited, false),
+    (3, 11, PathError::NetworkUnreachable, false),
+    (3, 13, PathError::Prohibited, false),
+    (11, 0, PathError::TimeExceeded, false),
+    (11, 1, PathError::TimeExceeded, false),
+    (12, 0, PathError::ParameterProblem, false),
+    (12, 1, PathError::ParameterProblem, false),
+];
+
+//= rfc9293 SHLD-25 test
+//= rfc9293 SHLD-26 test
+#[test]
+fn icmp_errors_by_state() {
+    for (kind, code, why, hard) in ICMP_ERRORS {
+        // SYN-SENT.
+        let mut pair = Pair::new();
+        pair.lose = Box::new(|_, _| true);
+        let client = pair.stacks[0].connect(pair.now, at("10.0.0.2", 80), None);
+        let client = client.unwrap();
+        pair.pump();
+        let first = pair.log[0].1.octets.clone();
+        assert!(answers(&mut pair, &icmp_error(kind, code, &first)).is_empty());
+        assert_eq!(
+            pair.stacks[0].path_error(client),
+            Some(why),
+            "{kind} {code}"
+        );
+        let expected = hard.then_some(Ended::Unreachable(why));
+        assert_eq!(pair.stacks[0].ended(client), expected, "{kind} {code}");
+
+        // SYN-RECEIVED, in a listener: forged first.
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("10.0.0.1", 80), 1).unwrap();
+        let syn_ack = answers(&mut pair, &syn(PEER4, OURS4)).remove(0);
+        let mut forged = syn_ack.clone();
+        forged[27] ^= 1;
+        for (quoted, left) in [(&forged, 1), (&syn_ack, usize::from(!hard))] {
+            assert!(answers(&mut pair, &icmp_error(kind, code, quoted)).is_empty());
+            let open = pair.stacks[0].connections().len();
+            assert_eq!(open, left, "{kind} {code}");
+        }
+
+        // SYN-RECEIVED of a simultaneous open.
+        let mut pair = Pair::new();
+        let (ours, theirs) = (at("10.0.0.1", 80), at("10.0.0.2", 1234));
+        let both = pair.stacks[0]
+            .connect(pair.now, theirs, Some(ours))
+            .unwrap();
+        pair.pump();
+        let syn_ack = answers(&mut pair, &syn(PEER4, OURS4)).remove(0);
+        assert_eq!(pair.stacks[0].state(both), State::SynReceived);
+        assert!(answers(&mut pair, &icmp_error(kind, code, &syn_ack)).is_empty());
+        assert_eq!(pair.stacks[0].ended(both), expected, "{kind} {code}");
+
+        // ESTABLISHED: it lives, whatever is said.
+        let mut pair = Pair::new();
+        let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+        pair.stacks[0].write(pair.now, client, b"text").unwrap();
+        pair.pump();
+        let data = pair.log.last().unwrap().1.octets.clone();
+        assert!(answers(&mut pair, &icmp_error(kind, code, &data)).is_empty());
+        assert_eq!(
+            pair.stacks[0].path_error(client),
+            Some(why),
+            "{kind} {code}"
+        );
+        assert_eq!(pair.stacks[0].state(client), State::Established);
+        assert!(pair.transfer(1, (server, client), b"alive") == b"alive");
+    }
+}
+
 #[test]
 fn a_narrow_link_on_the_path_makes_segments_smaller() {
     let mut pair = Pair::new();

@@ -92,6 +92,10 @@ pub struct Config {
     /// Give up opening at the first ICMP unreachable instead of at `open_timeout`.
     /// RFC 9293 MUST-56 says never; kernels do while opening (RFC 5461). Default off.
     pub open_fails_on_path_error: bool,
+    /// Give up a connection that is not synchronized yet (SYN-SENT, SYN-RECEIVED) at an ICMP error that will not pass
+    /// ([`crate::error::PathError::is_hard`]). Default on (RFC 9293 SHLD-26); once synchronized, nothing that ICMP says ends
+    /// it (RFC 5461, RFC 5927).
+    pub open_fails_on_hard_error: bool,
     /// Most octets of text held for a user who does not read, and so the largest window. Default 1 MiB.
     pub receive_buffer: usize,
     /// Most octets of text held for a peer who does not acknowledge. Default 1 MiB.
@@ -142,6 +146,7 @@ impl Default for Config {
             user_timeout: Duration::from_secs(924),
             open_timeout: Duration::from_secs(180),
             open_fails_on_path_error: false,
+            open_fails_on_hard_error: true,
             receive_buffer: 1 << 20,
             send_buffer: 1 << 20,
             time_wait: Duration::from_secs(60),

@@ -241,14 +241,20 @@ impl Connection {
 
     /// The network reported an error about a segment of ours that began at `seq`.
     ///
-    /// Never ends a connection (RFC 9293 MUST-56, RFC 5461): the user hears of it by [`Wake::SOFT_ERROR`], and it shows
+    /// Never ends a synchronized connection (RFC 9293 MUST-56, RFC 5461), whatever it says; in SYN-RECEIVED one that will
+    /// not pass does ([`Config::open_fails_on_hard_error`]). The user hears of it by [`Wake::SOFT_ERROR`], and it shows
     /// when the connection times out. What does not name a segment in flight is ignored (RFC 5927 section 4.1).
     //= rfc9293 MUST-56
     //= rfc9293 MUST-47
-    pub fn handle_path_error(&mut self, _cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
+    pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
         if seq.between(self.snd.una, self.snd.nxt) {
             self.patience.path_error = Some(error);
             self.wake |= Wake::SOFT_ERROR;
+            let synchronized = self.state != State::SynReceived;
+            //= rfc9293 SHLD-26
+            if error.is_hard() && !synchronized && self.config.open_fails_on_hard_error {
+                self.end(cx, Ended::Unreachable(error));
+            }
         }
     }
 

@@ -9,7 +9,7 @@ pub enum PathError {
     /// No route to the peer's network.
     #[error("network unreachable")]
     NetworkUnreachable,
-    /// The peer's host does not answer.
+    /// The peer's host does not answer, or a source route failed.
     #[error("host unreachable")]
     HostUnreachable,
     /// The host has no TCP.
@@ -29,6 +29,15 @@ pub enum PathError {
     ParameterProblem,
 }
 
+impl PathError {
+    /// Whether it will not pass: the host is there and has no TCP, or nobody at the port (Destination Unreachable, codes 2
+    /// and 3, and what ICMPv6 has for them; RFC 9293 section 3.9.2.2, RFC 5461 section 2).
+    #[must_use]
+    pub const fn is_hard(self) -> bool {
+        matches!(self, Self::ProtocolUnreachable | Self::PortUnreachable)
+    }
+}
+
 /// Why a connection ended (RFC 9293 MUST-12: the user learns whether it was closed or aborted).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
@@ -43,7 +52,7 @@ pub enum Ended {
     #[error("connection refused")]
     Refused,
     /// No answer for longer than the user timeout (R2); `Some` when the network had reported a cause before.
-    #[error("connection timed out")]
+    #[error("connection timed out{}", reported(*.0))]
     TimedOut(Option<PathError>),
     /// This side aborted.
     #[error("connection aborted")]
@@ -51,6 +60,20 @@ pub enum Ended {
     /// The network reported an error that ends the attempt.
     #[error("{0}")]
     Unreachable(PathError),
+}
+
+/// What the network had reported before the timeout, as a part of the message.
+const fn reported(error: Option<PathError>) -> &'static str {
+    match error {
+        None => "",
+        Some(PathError::NetworkUnreachable) => ": network unreachable",
+        Some(PathError::HostUnreachable) => ": host unreachable",
+        Some(PathError::ProtocolUnreachable) => ": protocol unreachable",
+        Some(PathError::PortUnreachable) => ": port unreachable",
+        Some(PathError::Prohibited) => ": administratively prohibited",
+        Some(PathError::TimeExceeded) => ": time to live exceeded",
+        Some(PathError::ParameterProblem) => ": parameter problem",
+    }
 }
 
 /// Why octets were not taken from the user.

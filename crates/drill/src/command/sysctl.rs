@@ -331,7 +331,10 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
             tcp.ack_every = if value == 0 { 1 } else { 2 };
             Set
         }
-        "icmp_may_rst" => set_bool(&mut tcp.open_fails_on_path_error, value),
+        "icmp_may_rst" => {
+            set_bool(&mut tcp.open_fails_on_hard_error, value);
+            set_bool(&mut tcp.open_fails_on_path_error, value)
+        }
         "initcwnd_segments" => {
             tcp.initial_window = u16::try_from(value).unwrap_or(u16::MAX).max(1);
             Set

@@ -235,6 +235,7 @@ impl Stack {
             remote: socket_address(quoted.destination, quoted.destination_port, link),
         };
         let Some(Owner::Connection(index)) = self.demux.owner(&endpoints) else {
+            self.half_open_error(now, &endpoints, verdict, quoted.seq);
             return;
         };
         let Some(id) = self.table.id(index) else {
@@ -255,6 +256,38 @@ impl Stack {
             Verdict::TooBig(mtu) => self.shrink_path(now, id, mtu, quoted.seq),
         }
         self.settle_and_queue(now, id);
+    }
+
+    /// As [`Self::handle_path_error`], about a SYN,ACK.
+    fn half_open_error(
+        &mut self,
+        now: Instant,
+        endpoints: &Endpoints,
+        verdict: Verdict,
+        seq: SeqNum,
+    ) {
+        let Verdict::Failed(error) = verdict else {
+            return;
+        };
+        for id in self
+            .listeners
+            .candidates(endpoints.local)
+            .into_iter()
+            .flatten()
+        {
+            let Some(entry) = self.listeners.get_mut(id) else {
+                continue;
+            };
+            if entry.listener.is_half_open(endpoints) {
+                self.counters.icmp_errors_in += 1;
+                let mut cx = context(now, &mut self.outside);
+                entry
+                    .listener
+                    .handle_path_error(&mut cx, endpoints, error, seq);
+                self.listeners.settle(id);
+                return;
+            }
+        }
     }
 
     /// A link on the way carries less than we sent (RFC 1191, RFC 8201).

@@ -194,15 +194,19 @@ impl Opening {
 
     /// The network reported an error about our SYN.
     ///
-    /// Remembered, and shown when the open times out (RFC 9293 MUST-56); ends the attempt only where
-    /// [`Config::open_fails_on_path_error`] says so. A report that quotes another number is ignored (RFC 5927).
+    /// Remembered, and shown when the open times out (RFC 9293 MUST-56); ends the attempt where it will not pass
+    /// ([`Config::open_fails_on_hard_error`]) or [`Config::open_fails_on_path_error`] says so. A report that quotes another
+    /// number is ignored (RFC 5927).
+    //= rfc9293 SHLD-25
     pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
         if seq != self.setup.iss || self.sent_at.is_none() || self.ended.is_some() {
             return;
         }
         self.path_error = Some(error);
         self.wake |= Wake::SOFT_ERROR;
-        if self.config.open_fails_on_path_error {
+        //= rfc9293 SHLD-26
+        let hard = error.is_hard() && self.config.open_fails_on_hard_error;
+        if hard || self.config.open_fails_on_path_error {
             self.end(cx, Ended::Unreachable(error));
         }
     }

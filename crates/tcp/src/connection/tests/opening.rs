@@ -156,7 +156,7 @@ fn an_open_that_nobody_answers_takes_three_minutes() {
 #[test]
 //= rfc9293 MUST-56 test
 fn a_path_error_ends_an_open_only_where_asked_for() {
-    let why = PathError::PortUnreachable;
+    let why = PathError::HostUnreachable;
     for (fails, ended) in [(false, None), (true, Some(Ended::Unreachable(why)))] {
         let config = Config {
             open_fails_on_path_error: fails,
@@ -173,6 +173,38 @@ fn a_path_error_ends_an_open_only_where_asked_for() {
             opening.handle_timeout(&mut cx);
         }
         assert_eq!(opening.ended(), ended.or(Some(Ended::TimedOut(Some(why)))));
+    }
+}
+
+/// Port and protocol unreachable say what will not change; the others may pass.
+#[test]
+//= rfc9293 SHLD-25 test
+//= rfc9293 SHLD-26 test
+fn a_hard_error_ends_an_open_and_a_soft_one_is_shown() {
+    use PathError as P;
+    let cases = [
+        (P::NetworkUnreachable, false),
+        (P::HostUnreachable, false),
+        (P::ProtocolUnreachable, true),
+        (P::PortUnreachable, true),
+        (P::Prohibited, false),
+        (P::TimeExceeded, false),
+        (P::ParameterProblem, false),
+    ];
+    for (why, hard) in cases {
+        for heeded in [true, false] {
+            let config = Config {
+                open_fails_on_hard_error: heeded,
+                ..Config::default()
+            };
+            let mut opening = opening(&config);
+            let mut cx = Context::unwatched(NOW);
+            opening.handle_path_error(&mut cx, why, ISS[0]);
+            let expected = (hard && heeded).then_some(Ended::Unreachable(why));
+            assert_eq!(opening.ended(), expected, "{why} {heeded}");
+            assert_eq!(opening.path_error(), Some(why));
+            assert!(opening.poll_event().intersects(Wake::SOFT_ERROR), "{why}");
+        }
     }
 }
 
