@@ -138,7 +138,7 @@ impl Stack {
             table: Table::default(),
             listeners: Listeners::new(hash(4)),
             listener_key: key(6),
-            time_waits: TimeWaits::new(config.time_wait_entries),
+            time_waits: TimeWaits::new(config.time_wait_entries, key(21)),
             fragments: Fragments::default(),
             neighbours: Neighbours::default(),
             replies: Replies::default(),
@@ -238,7 +238,7 @@ impl Stack {
         let waiting = self
             .time_waits
             .iter()
-            .map(|entry| (entry.endpoints, State::TimeWait));
+            .map(|entry| (entry.endpoints(), State::TimeWait));
         here.chain(half_open).chain(waiting).collect()
     }
 
@@ -323,19 +323,18 @@ impl Stack {
             let fired = TraceEvent::TimerFired {
                 timer: Timer::TimeWait,
             };
-            context(now, &mut self.outside).trace(&entry.endpoints, || fired);
+            context(now, &mut self.outside).trace(&entry.endpoints(), || fired);
         }
         self.forget_time_wait(now, index);
     }
 
     /// The entry has expired, had to make room, or gives way to a new connection.
     fn forget_time_wait(&mut self, now: Instant, index: u32) {
-        let Some(entry) = self.time_waits.remove(index) else {
+        let Some(endpoints) = self.time_waits.remove(index) else {
             return;
         };
-        self.demux.remove(&entry.endpoints, Owner::TimeWait(index));
         let mut cx = context(now, &mut self.outside);
-        cx.trace(&entry.endpoints, || TraceEvent::StateChanged {
+        cx.trace(&endpoints, || TraceEvent::StateChanged {
             from: State::TimeWait,
             to: State::Closed,
             event: woshou_tcp::Event::TimeWaitOver,
@@ -405,11 +404,10 @@ impl Stack {
         {
             self.forget_time_wait(now, oldest);
         }
-        let entry = self.time_waits.has_room().then(|| {
-            let entry = self.time_waits.insert(endpoints, time_wait, marks);
-            self.demux.insert(&endpoints, Owner::TimeWait(entry.index));
-            entry
-        });
+        let entry = self
+            .time_waits
+            .has_room()
+            .then(|| self.time_waits.insert(&endpoints, time_wait, marks));
         if let Some(slot) = self.table.get_mut(id) {
             slot.place = entry.map_or(Place::Gone, Place::TimeWait);
         }

@@ -25,6 +25,8 @@ pub struct TimeWaitSetup {
     pub window: u16,
     /// Timestamps, where they were agreed.
     pub timestamps: Option<TimeWaitTimestamps>,
+    /// Whether a new incarnation would have timestamps if its SYN had them: [`crate::Config::timestamps`].
+    pub wants_timestamps: bool,
     /// 2 MSL: [`crate::Config::time_wait`].
     pub lasts: Duration,
 }
@@ -40,7 +42,20 @@ pub struct TimeWaitTimestamps {
     pub offset: u32,
 }
 
-/// TIME-WAIT. At most 64 octets, no heap memory: a busy server holds many.
+/// What is known of the peer's timestamps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamps {
+    /// None were agreed, and we would not agree to any.
+    Unwanted,
+    /// None were agreed.
+    Unused,
+    /// TS.Recent was so old when TIME-WAIT began that it refuses nothing (RFC 7323 section 5.5).
+    Outdated,
+    /// TS.Recent counts; TIME-WAIT is far shorter than the 24 days in which it grows old.
+    Recent,
+}
+
+/// TIME-WAIT. 32 octets, no heap memory: a busy server holds many.
 ///
 /// A RST does not end it: RFC 9293 section 3.10.7.4 (second) would delete it, and RFC 1337 section 3 shows that an old
 /// duplicate segment can so bring its end about ("TIME-WAIT assassination"); this type takes that section's fix (F1) and
@@ -49,10 +64,15 @@ pub struct TimeWaitTimestamps {
 pub struct TimeWait {
     snd_nxt: SeqNum,
     rcv_nxt: SeqNum,
-    window: u16,
-    timestamps: Option<TimeWaitTimestamps>,
-    lasts: Duration,
+    /// TS.Recent.
+    recent: u32,
+    /// Added to our clock.
+    offset: u32,
     expires_at: Instant,
+    /// 2 MSL, ms; 49 days at most.
+    lasts: u32,
+    window: u16,
+    stamps: Stamps,
 }
 
 /// What the owner does after a segment for TIME-WAIT.
@@ -60,8 +80,8 @@ pub struct TimeWait {
 pub enum TimeWaitAction {
     /// Nothing.
     Ignore,
-    /// Send this header, without text. How many of them leave in a second is the owner's to bound
-    /// (RFC 5961 section 7).
+    /// Send this header, without text. It was within the budget of challenge ACKs (RFC 5961 section 7;
+    /// [`Context::challenges`]) unless it answers the peer's very FIN, whose sender waits for it.
     Acknowledge(Header),
     /// 2 MSL were over when the segment came: forget the entry, and treat the segment as one for a
     /// four-tuple that nobody knows. It was not looked at.
@@ -80,15 +100,25 @@ impl TimeWait {
             rcv_nxt,
             window,
             timestamps,
+            wants_timestamps,
             lasts,
         } = setup;
+        let stamps = match timestamps {
+            Some(ours) if now.since(ours.recent_at) < TIMESTAMPS_LAST => Stamps::Recent,
+            Some(_) => Stamps::Outdated,
+            None if wants_timestamps => Stamps::Unused,
+            None => Stamps::Unwanted,
+        };
+        let lasts = u32::try_from(lasts.as_nanos().div_ceil(1_000_000)).unwrap_or(u32::MAX);
         Self {
             snd_nxt,
             rcv_nxt,
             window,
-            timestamps,
+            recent: timestamps.map_or(0, |ours| ours.recent),
+            offset: timestamps.map_or(0, |ours| ours.offset),
+            stamps,
             lasts,
-            expires_at: now + lasts,
+            expires_at: now + Duration::from_millis(lasts.into()),
         }
     }
 
@@ -97,6 +127,17 @@ impl TimeWait {
     #[must_use]
     pub const fn expires_at(&self) -> Instant {
         self.expires_at
+    }
+
+    /// 2 MSL, in whole milliseconds.
+    #[must_use]
+    pub const fn lasts(&self) -> u32 {
+        self.lasts
+    }
+
+    /// Whether timestamps were agreed.
+    const fn stamped(&self) -> bool {
+        matches!(self.stamps, Stamps::Outdated | Stamps::Recent)
     }
 
     /// A segment arrived. May move [`expires_at`](Self::expires_at).
@@ -121,10 +162,10 @@ impl TimeWait {
         if header.flags.rst() {
             return TimeWaitAction::Ignore;
         }
-        let refusal = match self.check(cx.now, segment) {
+        let refusal = match self.check(segment) {
             // Acceptable, and everything was said before.
             Ok(()) => {
-                self.note_timestamp(cx.now, &header);
+                self.note_timestamp(&header);
                 return TimeWaitAction::Ignore;
             }
             Err(refusal) => refusal,
@@ -134,43 +175,47 @@ impl TimeWait {
             && refusal == Refusal::OutsideWindow
             && header.seq + segment.len() == self.rcv_nxt;
         if repeats_fin {
-            self.note_timestamp(cx.now, &header);
-            self.expires_at = cx.now + self.lasts;
+            self.note_timestamp(&header);
+            self.expires_at = cx.now + Duration::from_millis(self.lasts.into());
+            return self.acknowledge(cx, who, Reason::TimeWait);
         }
-        match refusal {
-            Refusal::OutsideWindow => self.acknowledge(cx, who, Reason::TimeWait),
+        let reason = match refusal {
+            Refusal::OutsideWindow => Reason::TimeWait,
             //= rfc9293 X-5
-            Refusal::OldTimestamp | Refusal::BlindSyn | Refusal::AckOfUnsent => {
-                self.acknowledge(cx, who, Reason::Challenge)
-            }
-            _ => TimeWaitAction::Ignore,
+            Refusal::OldTimestamp | Refusal::BlindSyn | Refusal::AckOfUnsent => Reason::Challenge,
+            _ => return TimeWaitAction::Ignore,
+        };
+        if !cx.may_challenge() {
+            return TimeWaitAction::Ignore;
         }
+        self.acknowledge(cx, who, reason)
     }
 
     /// Whether a SYN starts a new incarnation: nothing of the old one can be mistaken for a part of it.
     ///
-    /// Source: RFC 6191 section 2. It takes the new incarnation to use timestamps as the old one did; where only
-    /// the SYN has them, the sequence number decides alone, which is the stricter choice.
+    /// Source: RFC 6191 section 2, case by case.
     //= rfc9293 MAY-2
     //= rfc9293 SHLD-4
     fn reopens(&self, syn: &Header) -> bool {
         let later = syn.seq.at_or_after(self.rcv_nxt);
-        match (self.timestamps, syn.options.timestamps) {
-            (Some(ours), Some(theirs)) if theirs.value != ours.recent => {
-                SeqNum(theirs.value).after(SeqNum(ours.recent))
+        match (self.stamps, syn.options.timestamps) {
+            (Stamps::Recent | Stamps::Outdated, Some(theirs)) if theirs.value != self.recent => {
+                SeqNum(theirs.value).after(SeqNum(self.recent))
             }
+            // PAWS will refuse what is left of the old incarnation: it has no timestamps.
+            (Stamps::Unused, Some(_)) => true,
             _ => later,
         }
     }
 
     /// PAWS, then the first, fourth and fifth checks of RFC 9293 section 3.10.7.4.
-    fn check(&self, now: Instant, segment: &Segment<'_>) -> Result<(), Refusal> {
+    fn check(&self, segment: &Segment<'_>) -> Result<(), Refusal> {
         let header = &segment.header;
-        match (self.timestamps, header.options.timestamps) {
-            (Some(_), None) if !header.flags.syn() => return Err(Refusal::MissingTimestamp),
-            (Some(ours), Some(theirs))
-                if SeqNum(theirs.value).before(SeqNum(ours.recent))
-                    && now.since(ours.recent_at) < TIMESTAMPS_LAST =>
+        match (self.stamped(), header.options.timestamps) {
+            (true, None) if !header.flags.syn() => return Err(Refusal::MissingTimestamp),
+            (true, Some(theirs))
+                if self.stamps == Stamps::Recent
+                    && SeqNum(theirs.value).before(SeqNum(self.recent)) =>
             {
                 return Err(Refusal::OldTimestamp);
             }
@@ -200,20 +245,20 @@ impl TimeWait {
     }
 
     /// TS.Recent follows what does not lie beyond our last acknowledgement (RFC 7323 section 4.3).
-    fn note_timestamp(&mut self, now: Instant, header: &Header) {
-        let Some((ours, theirs)) = self.timestamps.as_mut().zip(header.options.timestamps) else {
+    fn note_timestamp(&mut self, header: &Header) {
+        let Some(theirs) = header.options.timestamps.filter(|_| self.stamped()) else {
             return;
         };
-        let newer = SeqNum(theirs.value).at_or_after(SeqNum(ours.recent));
+        let newer = SeqNum(theirs.value).at_or_after(SeqNum(self.recent));
         if newer && header.seq.at_or_before(self.rcv_nxt) {
-            (ours.recent, ours.recent_at) = (theirs.value, now);
+            (self.recent, self.stamps) = (theirs.value, Stamps::Recent);
         }
     }
 
     fn acknowledge(&self, cx: &mut Context<'_>, who: &Endpoints, reason: Reason) -> TimeWaitAction {
-        let timestamps = self.timestamps.map(|ours| Timestamps {
-            value: options::timestamp(cx.now, ours.offset),
-            echo: ours.recent,
+        let timestamps = self.stamped().then(|| Timestamps {
+            value: options::timestamp(cx.now, self.offset),
+            echo: self.recent,
         });
         let header = Header {
             seq: self.snd_nxt,
@@ -273,6 +318,7 @@ mod tests {
                 rcv_nxt: RCV_NXT,
                 window: 1000,
                 timestamps,
+                wants_timestamps: true,
                 lasts: LASTS,
             },
         )
@@ -317,7 +363,7 @@ mod tests {
                     (ack.seq, ack.ack, ack.flags, ack.window),
                     (SND_NXT, RCV_NXT, Flags::ACK, 1000)
                 );
-                let ours = entry.timestamps.map(|ours| (11_000 + 77, ours.recent));
+                let ours = entry.stamped().then_some((11_000 + 77, entry.recent));
                 assert_eq!(ack.options.timestamps.map(|t| (t.value, t.echo)), ours);
                 let sent = watcher.0.last();
                 let Some(TraceEvent::Sent { header, reason, .. }) = sent else {
@@ -452,16 +498,123 @@ mod tests {
             ..Header::default()
         };
         arrives(&mut entry, stamped(fin, Some(3)), b"");
-        assert_eq!(entry.timestamps.map(|t| t.recent), Some(3));
+        assert_eq!(entry.recent, 3);
         arrives(&mut entry, stamped(fin, Some(2)), b"");
-        assert_eq!(entry.timestamps.map(|t| t.recent), Some(3));
+        assert_eq!(entry.recent, 3);
         let ahead = Header {
             seq: RCV_NXT + 1,
             flags: Flags::ACK,
             ..Header::default()
         };
         arrives(&mut entry, stamped(ahead, Some(9)), b"x");
-        assert_eq!(entry.timestamps.map(|t| t.recent), Some(3));
+        assert_eq!(entry.recent, 3);
+    }
+
+    /// RFC 6191 section 2: the four cases of which incarnation has timestamps.
+    #[test]
+    fn a_syn_with_timestamps_reopens_what_had_none() {
+        let (old, new) = (RCV_NXT - 999, RCV_NXT);
+        let cases = [
+            ("would agree", true, old, Some(1), true),
+            ("SYN has none, old", true, old, None, false),
+            ("SYN has none, later", true, new, None, true),
+            ("would not agree, old", false, old, Some(1), false),
+            ("would not agree, later", false, new, Some(1), true),
+        ];
+        for (name, wants_timestamps, seq, value, reopens) in cases {
+            let mut entry = TimeWait::new(
+                START,
+                TimeWaitSetup {
+                    snd_nxt: SND_NXT,
+                    rcv_nxt: RCV_NXT,
+                    window: 1000,
+                    timestamps: None,
+                    wants_timestamps,
+                    lasts: LASTS,
+                },
+            );
+            let syn = Header {
+                seq,
+                flags: Flags::SYN,
+                ..Header::default()
+            };
+            let (answer, _) = arrives(&mut entry, stamped(syn, value), b"");
+            assert_eq!(answer == Reopen, reopens, "{name}");
+        }
+    }
+
+    /// What the budget does not allow is neither sent nor traced; the peer's own FIN is always answered.
+    //= rfc9293 X-7 test
+    #[test]
+    fn answers_are_within_the_budget() {
+        for (name, seq, flags, answered) in [
+            ("old text", RCV_NXT - 9, Flags::ACK, false),
+            ("old SYN", RCV_NXT - 9, Flags::SYN, false),
+            ("FIN again", RCV_NXT - 1, FIN, true),
+        ] {
+            let mut spent = crate::ChallengeBudget::new(0, [1; 16]);
+            let mut watcher = Watcher(Vec::new());
+            let mut cx = Context {
+                now: START,
+                observer: Some(&mut watcher),
+                challenges: Some(&mut spent),
+            };
+            let header = Header {
+                seq,
+                ack: SND_NXT,
+                flags,
+                ..Header::default()
+            };
+            let segment = Segment {
+                header,
+                ..Segment::default()
+            };
+            let action = time_wait(false).handle_segment(&mut cx, &WHO, &segment);
+            assert_eq!(action != TimeWaitAction::Ignore, answered, "{name}");
+            let sent = |event: &TraceEvent| matches!(event, TraceEvent::Sent { .. });
+            assert_eq!(watcher.0.iter().any(sent), answered, "{name}");
+        }
+    }
+
+    #[test]
+    fn timestamps_a_month_old_refuse_nothing() {
+        let month = Duration::from_secs(30 * 24 * 3600);
+        let timestamps = Some(TimeWaitTimestamps {
+            recent: RECENT,
+            recent_at: START,
+            offset: 77,
+        });
+        let setup = TimeWaitSetup {
+            snd_nxt: SND_NXT,
+            rcv_nxt: RCV_NXT,
+            window: 1000,
+            timestamps,
+            wants_timestamps: true,
+            lasts: LASTS,
+        };
+        let mut entry = TimeWait::new(START + month, setup);
+        let header = stamped(
+            Header {
+                seq: RCV_NXT,
+                ack: SND_NXT,
+                flags: Flags::ACK,
+                ..Header::default()
+            },
+            Some(RECENT - 1),
+        );
+        assert_eq!(
+            entry.check(&Segment {
+                header,
+                ..Segment::default()
+            }),
+            Ok(())
+        );
+        entry.stamps = Stamps::Recent;
+        let refused = entry.check(&Segment {
+            header,
+            ..Segment::default()
+        });
+        assert_eq!(refused, Err(Refusal::OldTimestamp));
     }
 
     #[test]
@@ -477,7 +630,7 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<TimeWait>() <= 64, "{}", size_of::<TimeWait>());
+        assert_eq!(size_of::<TimeWait>(), 32);
     }
 
     proptest! {
@@ -490,9 +643,7 @@ mod tests {
             let answer = time_wait(stamps).handle_segment(&mut cx, &WHO, &segment);
             if let TimeWaitAction::Acknowledge(header) = answer {
                 let mut peer = TimeWait { snd_nxt: RCV_NXT, rcv_nxt: SND_NXT, ..time_wait(stamps) };
-                if let Some(ours) = peer.timestamps.as_mut() {
-                    ours.recent = options::timestamp(START, 77);
-                }
+                peer.recent = options::timestamp(START, 77);
                 let segment = Segment { header, ..Segment::default() };
                 prop_assert_eq!(peer.handle_segment(&mut cx, &WHO, &segment), TimeWaitAction::Ignore);
             }

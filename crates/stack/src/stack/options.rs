@@ -285,10 +285,6 @@ impl Stack {
     /// calls for one); a TIME-WAIT entry is forgotten. Returns whether there was one.
     pub fn drop_connection(&mut self, now: Instant, who: &woshou_tcp::Endpoints) -> bool {
         match self.demux.owner(who) {
-            Some(Owner::TimeWait(index)) => {
-                self.forget_time_wait(now, index);
-                true
-            }
             Some(Owner::Connection(index)) => {
                 let Some(id) = self.table.id(index) else {
                     return false;
@@ -299,7 +295,13 @@ impl Stack {
                 self.settle_and_queue(now, id);
                 true
             }
-            None => false,
+            None => {
+                let waiting = self.time_waits.find(who);
+                if let Some(index) = waiting {
+                    self.forget_time_wait(now, index);
+                }
+                waiting.is_some()
+            }
         }
     }
 

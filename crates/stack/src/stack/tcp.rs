@@ -56,8 +56,10 @@ impl Stack {
         match self.demux.owner(&endpoints) {
             //= rfc9293 MUST-41
             Some(Owner::Connection(index)) => self.hand_to_connection(now, index, &incoming),
-            Some(Owner::TimeWait(index)) => self.hand_to_time_wait(now, index, &incoming),
-            None => self.hand_to_listener(now, &incoming, None),
+            None => match self.time_waits.find(&endpoints) {
+                Some(index) => self.hand_to_time_wait(now, index, &incoming),
+                None => self.hand_to_listener(now, &incoming, None),
+            },
         }
     }
 
@@ -107,18 +109,18 @@ impl Stack {
             return;
         };
         let mut cx = context(now, &mut self.outside);
-        let marks = entry.marks;
+        let (marks, expired_at) = (entry.marks, entry.time_wait.expires_at());
         let action =
             entry
                 .time_wait
                 .handle_segment(&mut cx, &incoming.endpoints, &incoming.segment);
-        self.time_waits.rearm(index);
+        if entry.time_wait.expires_at() != expired_at {
+            self.time_waits.rearm(index);
+        }
         match action {
             TimeWaitAction::Ignore => {}
             TimeWaitAction::Acknowledge(header) => {
-                if self.errors.take(now) {
-                    self.send_header(incoming, header, marks);
-                }
+                self.send_header(incoming, header, marks);
             }
             TimeWaitAction::Delete => {
                 self.expire_time_wait(now, index);

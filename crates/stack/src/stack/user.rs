@@ -88,12 +88,15 @@ impl Stack {
         let Self {
             ports,
             demux,
+            time_waits,
             listeners,
             ..
         } = self;
+        let is_known =
+            |who: &Endpoints| demux.owner(who).is_some() || time_waits.find(who).is_some();
         let is_free = |port| {
             let local = local(port);
-            demux.owner(&Endpoints { local, remote }).is_none() && local != remote
+            !is_known(&Endpoints { local, remote }) && local != remote
         };
         match from.map_or(0, |from| from.port()) {
             0 => {
@@ -104,12 +107,10 @@ impl Stack {
                     .map(local)
                     .ok_or(ConnectError::NoPort)
             }
-            port if demux
-                .owner(&Endpoints {
-                    local: local(port),
-                    remote,
-                })
-                .is_none() =>
+            port if !is_known(&Endpoints {
+                local: local(port),
+                remote,
+            }) =>
             {
                 Ok(local(port))
             }

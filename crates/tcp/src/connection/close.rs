@@ -116,6 +116,7 @@ impl Connection {
             rcv_nxt: self.rcv.nxt,
             window: self.rcv.offer().0,
             timestamps,
+            wants_timestamps: self.config.timestamps,
             lasts: self.config.time_wait,
         };
         // The segment that brought us here was the last one heard.
