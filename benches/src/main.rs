@@ -4,6 +4,7 @@
 //! call lies on the way. The peer is smoltcp, driven by hand, as fast as we know how: no congestion control, buffers
 //! of the size that suits it best. Over TUN, the peer of both is the Linux kernel, in a private namespace.
 
+mod entries;
 mod link;
 mod memory;
 mod smol;
@@ -34,6 +35,9 @@ struct Arguments {
     /// Connections that one measurement of the connection rate opens and closes.
     #[arg(long, default_value_t = 20_000, global = true)]
     cycles: u32,
+    /// Entries of each kind whose memory is measured.
+    #[arg(long, default_value_t = 100_000, global = true)]
+    entries: u32,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
@@ -44,6 +48,8 @@ enum What {
     Conn,
     /// Goodput over TUN, against the Linux kernel in a private namespace.
     Tun,
+    /// What TIME-WAIT entries and half-open connections cost in memory.
+    MemEntries,
     /// All of it.
     All,
 }
@@ -60,6 +66,9 @@ fn main() -> Result<()> {
     }
     if matches!(what, What::Conn | What::All) {
         connection_table(&arguments)?;
+    }
+    if matches!(what, What::MemEntries | What::All) {
+        print!("{}", entries::measure(arguments.entries)?);
     }
     if matches!(what, What::Tun | What::All) {
         tun_table(&arguments)?;
