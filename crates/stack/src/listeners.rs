@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::HashMap;
 use slab::Slab;
-use woshou_tcp::Listener;
+use woshou_tcp::{Endpoints, Listener};
 
 use crate::config::Config;
 use crate::deadlines::Deadlines;
@@ -95,6 +95,18 @@ impl Listeners {
             .flatten()
             .next()
             .is_some()
+    }
+
+    /// Whose half-open connection `endpoints` is.
+    pub(crate) fn half_open(&self, endpoints: &Endpoints) -> Option<ListenerId> {
+        let is_its = |id: &ListenerId| {
+            self.get(*id)
+                .is_some_and(|entry| entry.listener.is_half_open(endpoints))
+        };
+        self.candidates(endpoints.local)
+            .into_iter()
+            .flatten()
+            .find(is_its)
     }
 
     /// Who may be meant by `local`: the exact address first, then the wildcards.

@@ -137,15 +137,12 @@ impl Stack {
     /// ours has to lie `after` those of the connection before, where there was one.
     fn hand_to_listener(&mut self, now: Instant, incoming: &Incoming<'_>, after: Option<SeqNum>) {
         let endpoints = &incoming.endpoints;
-        let candidates = self.listeners.candidates(endpoints.local);
-        let half_open = |id: &ListenerId| {
-            self.listeners
-                .get(*id)
-                .is_some_and(|entry| entry.listener.is_half_open(endpoints))
-        };
-        if let Some(id) = candidates.iter().flatten().copied().find(half_open) {
+        if let Some(id) = self.listeners.half_open(endpoints) {
             self.hand_to_half_open(now, id, incoming);
-        } else if let Some(id) = candidates.into_iter().flatten().next() {
+            return;
+        }
+        let candidates = self.listeners.candidates(endpoints.local);
+        if let Some(id) = candidates.into_iter().flatten().next() {
             self.hand_to_listening(now, id, incoming, after);
         } else {
             let mut cx = context(now, &mut self.outside);

@@ -92,8 +92,12 @@ impl Stack {
             listeners,
             ..
         } = self;
-        let is_known =
-            |who: &Endpoints| demux.owner(who).is_some() || time_waits.find(who).is_some();
+        // SYN-RECEIVED is a connection, too, though it is a listener's still.
+        let is_known = |who: &Endpoints| {
+            demux.owner(who).is_some()
+                || time_waits.find(who).is_some()
+                || listeners.half_open(who).is_some()
+        };
         let is_free = |port| {
             let local = local(port);
             !is_known(&Endpoints { local, remote }) && local != remote
