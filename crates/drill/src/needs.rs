@@ -1,6 +1,6 @@
 //! What a script needs that woshou does not have yet: found before it is run, and named.
 
-use crate::ast::{Action, Body, Direction, IpEcn, Options, Packet, Script, TcpPacket};
+use crate::ast::{Action, Body, Direction, EcnFlags, IpEcn, Options, Packet, Script, TcpPacket};
 use crate::report::Stop;
 use crate::tcp_options;
 
@@ -24,10 +24,10 @@ fn check_packet(packet: &Packet) -> Result<(), Stop> {
         return missing("PSP");
     }
     let leaves = packet.direction == Direction::Out;
-    let marked = packet.ip.ecn.is_some_and(|ecn| ecn.value != IpEcn::NotEct)
-        || packet.ip.tos.is_some_and(|tos| tos.value & 3 != 0);
+    let marked = packet.ip.ecn.is_some_and(|ecn| ecn.value == IpEcn::Ect1)
+        || packet.ip.tos.is_some_and(|tos| tos.value & 3 == 1);
     if leaves && marked {
-        return missing("ECN");
+        return missing("ECT(1)");
     }
     match &packet.body {
         Body::Tcp(tcp) => check_tcp(packet, tcp),
@@ -44,8 +44,12 @@ fn check_tcp(packet: &Packet, tcp: &TcpPacket) -> Result<(), Stop> {
         return Err(Stop::unsupported(packet.span, "TCP over UDP"));
     }
     let flags = &tcp.flags;
-    if leaves && flags.value.ecn.bits() != 0 {
-        return Err(Stop::unsupported(flags.span, "ECN"));
+    let accurate = match flags.value.ecn {
+        EcnFlags::Letters { ae, .. } => ae,
+        EcnFlags::Ace(counter) => counter != 0,
+    };
+    if leaves && accurate {
+        return Err(Stop::unsupported(flags.span, "AccECN"));
     }
     if leaves && (flags.value.urg || tcp.urgent.is_some_and(|urgent| urgent.value != 0)) {
         return Err(Stop::unsupported(flags.span, "urgent data"));

@@ -5,6 +5,7 @@ use core::str::FromStr;
 use core::time::Duration;
 use std::sync::Arc;
 
+use woshou_tcp::EcnPolicy;
 use woshou_wire::tcp_option::Layout;
 
 /// Whose defaults hold where a script sets nothing.
@@ -86,8 +87,6 @@ pub struct Knobs {
     pub mtu: usize,
     /// What IPv6 packets may be longer than IPv4's, octets.
     pub mtu_v6: usize,
-    /// `tcp_ecn` or `ecn.enable`, as the script set it: woshou does not mark.
-    pub ecn: i64,
 }
 
 impl Knobs {
@@ -118,6 +117,7 @@ pub fn backoff_sum(initial: Duration, retries: u32, longest: Duration) -> Durati
 fn linux() -> Knobs {
     let initial_rto = Duration::from_secs(1);
     let tcp = woshou_tcp::Config {
+        ecn: EcnPolicy::Off,
         window_scale: Some(8),
         initial_window: 10,
         delayed_ack: Duration::from_millis(40),
@@ -139,7 +139,6 @@ fn linux() -> Knobs {
         stack: stack(Layout::Linux),
         mtu: 1500,
         mtu_v6: 20,
-        ecn: 0,
     }
 }
 
@@ -174,7 +173,6 @@ fn freebsd() -> Knobs {
         stack: stack(Layout::FreeBsd),
         mtu: 1500,
         mtu_v6: 0,
-        ecn: 2,
     }
 }
 
@@ -184,7 +182,6 @@ fn woshou() -> Knobs {
         stack: woshou_stack::Config::default(),
         mtu: 1500,
         mtu_v6: 0,
-        ecn: 0,
     }
 }
 

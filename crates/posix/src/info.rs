@@ -7,8 +7,8 @@ use woshou_tcp::connection::LossPhase;
 use woshou_tcp::{Connection, Instant, State, TcpInfo};
 
 use crate::constants::{
-    TCP_CA_Disorder, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery, TCPI_OPT_SACK, TCPI_OPT_TIMESTAMPS,
-    TCPI_OPT_WSCALE,
+    TCP_CA_Disorder, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery, TCPI_OPT_ECN, TCPI_OPT_SACK,
+    TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE,
 };
 use crate::personality::Personality;
 
@@ -246,7 +246,8 @@ fn common(figures: &mut Figures, info: &TcpInfo, connection: Option<&Connection>
         let flag = |on: bool, bit: i32| if on { bit } else { 0 };
         let options = flag(agreed.timestamps.is_some(), TCPI_OPT_TIMESTAMPS)
             | flag(agreed.sack, TCPI_OPT_SACK)
-            | flag(agreed.scaling, TCPI_OPT_WSCALE);
+            | flag(agreed.scaling, TCPI_OPT_WSCALE)
+            | flag(agreed.ecn, TCPI_OPT_ECN);
         figures.set("tcpi_options", options.cast_unsigned());
     }
 }

@@ -4,6 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use crate::congestion::{CongestionFactory, NewReno};
+use crate::ecn::EcnPolicy;
 
 /// Keep-alive probing (RFC 9293 section 3.8.4), off unless asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,8 @@ pub struct Config {
     pub timestamps: bool,
     /// Offer SACK (RFC 2018).
     pub sack: bool,
+    /// Explicit congestion notification (RFC 3168). Default: accepted, not asked for.
+    pub ecn: EcnPolicy,
     /// Largest segment to advertise, octets without options; `None`: what the link carries (RFC 9293 MUST-67).
     pub mss: Option<u16>,
     /// Segments that may leave before the first acknowledgement. Default 10 (RFC 6928).
@@ -132,6 +135,7 @@ impl Default for Config {
             window_scale: None,
             timestamps: true,
             sack: true,
+            ecn: EcnPolicy::Accept,
             mss: None,
             initial_window: 10,
             nagle: true,

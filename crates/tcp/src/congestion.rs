@@ -39,6 +39,8 @@ pub enum Trouble {
     Loss,
     /// The retransmission timer fired.
     Timeout,
+    /// The network marked packets instead of dropping them; once a window (RFC 3168 section 6.1.2).
+    Marked,
     /// Nothing was sent for longer than a retransmission timeout (RFC 5681 section 4.1).
     Idle,
 }

@@ -4,6 +4,7 @@ mod choices;
 mod close;
 mod figures;
 mod input;
+mod marks;
 mod open;
 mod options;
 mod output;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 use crate::config::Config;
 use crate::congestion::CongestionControl;
+use crate::ecn::EcnState;
 use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::options::{Agreed, Setup};
@@ -60,6 +62,7 @@ pub struct Connection {
     rtt: RttEstimator,
     paws: Option<Paws>,
     recovery: Recovery,
+    ecn: EcnState,
     congestion: Box<dyn CongestionControl>,
     timers: TimerTable,
     owed: Owed,
@@ -160,6 +163,7 @@ impl Connection {
             rtt: RttEstimator::new(config.initial_rto, config.min_rto, config.max_rto),
             paws: agreed.timestamps.map(|recent| Paws::new(recent, cx.now)),
             recovery: Recovery::new(),
+            ecn: EcnState::default(),
             congestion: config.congestion.make(mss, initial_window),
             timers: TimerTable::new(),
             owed: Owed::default(),

@@ -115,6 +115,8 @@ pub enum Reason {
     Challenge,
     /// ACK: answers a probe of a shut window or a keep-alive.
     ProbeAnswer,
+    /// ACK: a packet came marked, its sender is to slow down soon (RFC 3168 section 6.1.3).
+    Marked,
     /// ACK of a repeated FIN in TIME-WAIT.
     TimeWait,
 }
@@ -159,6 +161,7 @@ impl fmt::Display for Reason {
             Self::OutsideWindow => "ack: that was outside the window",
             Self::Challenge => "challenge ack: is this really you?",
             Self::ProbeAnswer => "answers the probe",
+            Self::Marked => "ack: the path is congested",
             Self::TimeWait => "ack of a repeated FIN",
         })
     }

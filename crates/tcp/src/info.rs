@@ -36,6 +36,8 @@ pub struct TcpInfo {
     pub snd_wscale: u8,
     /// Shift applied to windows that we send.
     pub rcv_wscale: u8,
+    /// ECN was agreed on (RFC 3168).
+    pub ecn: bool,
     /// Octets in flight.
     pub in_flight: u64,
     /// Octets written and not acknowledged.
@@ -79,6 +81,7 @@ impl TcpInfo {
             rcv_wnd: 0,
             snd_wscale: 0,
             rcv_wscale: 0,
+            ecn: false,
             in_flight: 0,
             unacked: 0,
             bytes_sent: 0,

@@ -135,6 +135,8 @@ impl Listener {
             // Our SYN,ACK was lost, or is late. The next echoes the newer timestamp (RFC 7323 section 4.3).
             let newer = header.options.timestamps.map(|theirs| theirs.value);
             entry.agreed.timestamps = entry.agreed.timestamps.and(newer);
+            // One SYN without it is enough to leave it (RFC 3168 section 6.1.1).
+            entry.agreed.ecn &= self.config.ecn.agrees(header);
             return Ok(false);
         }
         let rcv_nxt = entry.agreed.irs + 1;

@@ -3,6 +3,7 @@
 use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
 use crate::config::Config;
+use crate::ecn::EcnPolicy;
 use crate::segment::{Endpoints, Header};
 use crate::seq::SeqNum;
 use crate::time::Instant;
@@ -49,6 +50,8 @@ pub struct Offer {
     pub sack: bool,
     /// Offer timestamps.
     pub timestamps: bool,
+    /// Ask for ECN, or accept it.
+    pub ecn: EcnPolicy,
 }
 
 /// What both SYNs agreed on.
@@ -68,6 +71,8 @@ pub struct Agreed {
     pub sack: bool,
     /// Both sides sent timestamps; the peer's TSval.
     pub timestamps: Option<u32>,
+    /// Both sides take part in ECN (RFC 3168 section 6.1.1).
+    pub ecn: bool,
 }
 
 /// Largest shift that RFC 7323 section 2.3 allows.
@@ -93,6 +98,7 @@ impl Offer {
             }),
             sack: config.sack,
             timestamps: config.timestamps,
+            ecn: config.ecn,
         }
     }
 
@@ -155,6 +161,7 @@ impl Offer {
                 .timestamps
                 .filter(|_| self.timestamps)
                 .map(|t| t.value),
+            ecn: self.ecn.agrees(peer),
         }
     }
 }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use woshou_tcp::EcnPolicy;
 use woshou_tcp::congestion::NewReno;
 
 use crate::profile::{Knobs, backoff_sum, linux_receive_buffer};
@@ -113,6 +114,17 @@ fn set_bool(knob: &mut bool, value: i64) -> Outcome {
     Set
 }
 
+/// The values mean the same in both systems; above 2 there is AccECN (RFC 9768).
+fn set_ecn(tcp: &mut woshou_tcp::Config, value: i64) -> Outcome {
+    tcp.ecn = match value {
+        0 => EcnPolicy::Off,
+        1 => EcnPolicy::Request,
+        2 => EcnPolicy::Accept,
+        _ => return Unsupported,
+    };
+    Set
+}
+
 fn set_duration(knob: &mut Duration, value: Duration) -> Outcome {
     *knob = value;
     Set
@@ -187,10 +199,7 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
             tcp.half_open = usize::try_from(value).unwrap_or(1).clamp(1, 1 << 20);
             Set
         }
-        "tcp_ecn" => {
-            knobs.ecn = value;
-            Set
-        }
+        "tcp_ecn" => set_ecn(tcp, value),
         "ip_default_ttl" => set_ttl(knobs, value),
         _ => linux_fixed(name, value),
     }
@@ -317,10 +326,7 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
             tcp.send_buffer = usize::try_from(value).unwrap_or(0).clamp(1, 1 << 30);
             Set
         }
-        "ecn.enable" => {
-            knobs.ecn = value;
-            Set
-        }
+        "ecn.enable" => set_ecn(tcp, value),
         "rexmit_initial" => set_duration(&mut tcp.initial_rto, millis(value)),
         "rexmit_min" => set_duration(&mut tcp.min_rto, millis(value.saturating_add(200))),
         // FreeBSD adds the slop to every timeout; the least timeout is where it shows.

@@ -236,9 +236,13 @@ fn sysctls_turn_knobs() {
     );
     let off = turn("net.inet.tcp.rfc1323", "0").unwrap().tcp;
     assert!(!off.timestamps && !off.window_scaling);
-    assert_eq!(turn("net.ipv4.tcp_ecn", "1").unwrap().ecn, 1);
+    assert_eq!(
+        turn("net.ipv4.tcp_ecn", "1").unwrap().tcp.ecn,
+        woshou_tcp::EcnPolicy::Request
+    );
     let refused = [
         ("net.ipv4.tcp_mtu_probing", "1"),
+        ("net.ipv4.tcp_ecn", "3"),
         ("net.inet.tcp.insecure_rst", "1"),
         ("net.inet.tcp.blackhole", "2"),
         ("net.ipv4.tcp_congestion_control", "bbr"),

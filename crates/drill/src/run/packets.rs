@@ -22,8 +22,6 @@ use crate::wire_map::{UnknownTimestamp, WireMap};
 
 const FLAG_SYN: u16 = 1 << 1;
 const FLAG_ACK: u16 = 1 << 4;
-/// ECE and CWR: a SYN that offers ECN (RFC 3168 section 6.1.1).
-const FLAGS_ECN: u16 = 1 << 6 | 1 << 7;
 
 /// Options of injected segments, in the numbers of one flow.
 struct Inbound<'a> {
@@ -96,9 +94,6 @@ impl Runner<'_> {
         let span = packet.span;
         let flags = flag_bits(&tcp.flags.value);
         let (syn, ack) = (flags & FLAG_SYN != 0, flags & FLAG_ACK != 0);
-        if syn && !ack && flags & FLAGS_ECN == FLAGS_ECN && self.knobs.ecn > 0 {
-            return Err(Stop::unsupported(span, "ECN"));
-        }
         let scaled = self.settings.echo_scaled;
         let Some(flow) = self.flows.of_injected(&self.settings) else {
             return Err(Stop::error(span, "too many connections"));

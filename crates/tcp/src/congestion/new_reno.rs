@@ -75,7 +75,7 @@ impl CongestionControl for NewReno {
 
     fn on_trouble(&mut self, _now: Instant, trouble: Trouble, in_flight: u64) {
         match trouble {
-            Trouble::Loss => {
+            Trouble::Loss | Trouble::Marked => {
                 self.halve(in_flight);
                 self.cwnd = self.ssthresh;
             }

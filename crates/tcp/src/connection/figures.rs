@@ -23,6 +23,7 @@ impl Connection {
             rcv_wnd: self.rcv.wnd(),
             snd_wscale: self.agreed.send_scale,
             rcv_wscale: self.agreed.receive_scale,
+            ecn: self.agreed.ecn,
             in_flight: self.recovery.pipe(&self.snd),
             unacked: self.snd.buffer.len() as u64,
             bytes_sent: self.counters.bytes_sent,

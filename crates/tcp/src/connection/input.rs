@@ -6,6 +6,7 @@ mod text;
 use core::time::Duration;
 
 use super::Connection;
+use crate::ecn::is_setup_syn_ack;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer};
 use crate::segment::{Flags, Segment};
@@ -39,14 +40,15 @@ impl Connection {
     /// Simultaneous open (RFC 9293 Figure 8): the peer's SYN,ACK repeats the SYN that we have, so its number lies
     /// left of the window; what follows the SYN is what counts.
     //= rfc9293 MUST-10
-    fn without_crossed_syn<'a>(&self, segment: &Segment<'a>) -> Segment<'a> {
+    fn without_crossed_syn<'a>(&mut self, segment: &Segment<'a>) -> Segment<'a> {
         let mut segment = *segment;
         let header = &mut segment.header;
         let crossed = self.state == State::SynReceived
             && header.flags.contains(Flags::SYN | Flags::ACK)
             && header.seq == self.rcv.irs;
         if crossed {
-            header.flags = header.flags.without(Flags::SYN);
+            self.agreed.ecn &= is_setup_syn_ack(header.flags);
+            header.flags = header.flags.without(Flags::SYN | Flags::ECE | Flags::CWR);
             header.seq += 1;
             header.urgent = header.urgent.saturating_sub(1);
             // The window beside a SYN is not scaled (RFC 7323 section 2.2); others are, from here on.

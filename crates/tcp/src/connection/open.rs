@@ -7,6 +7,7 @@ use core::time::Duration;
 use super::choices::{Choices, choices, wanted};
 use super::{Connection, Plan, window_of_syn};
 use crate::config::Config;
+use crate::ecn::EcnPolicy;
 use crate::error::{Ended, PathError, Refusal};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::info::TcpInfo;
@@ -149,7 +150,9 @@ impl Opening {
 
     /// Fourth: SYN,ACK opens the connection; SYN alone means that both sides opened at once.
     fn process_syn(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Box<Connection> {
-        let agreed = self.offer.agree(&self.setup.endpoints, &segment.header);
+        let mut agreed = self.offer.agree(&self.setup.endpoints, &segment.header);
+        // One SYN of ours without it is enough to leave it (RFC 3168 section 6.1.1).
+        agreed.ecn &= self.offer.ecn == EcnPolicy::Request && self.repeats == 0;
         let mut connection =
             Connection::new(cx, self.setup, agreed, Arc::clone(&self.config), false);
         connection.state = State::SynSent;
@@ -285,7 +288,7 @@ impl Opening {
             self.sent_at = Some(cx.now);
             Header {
                 seq: self.setup.iss,
-                flags: Flags::SYN,
+                flags: Flags::SYN | self.offer.ecn.of_syn(self.repeats),
                 window: u16::try_from(window_of_syn(&self.config)).unwrap_or(u16::MAX),
                 options: self.offer.syn(self.setup.timestamp(cx.now)),
                 ..Header::default()

@@ -7,7 +7,7 @@ use crate::congestion::Trouble;
 use crate::event::{Context, Reason, TraceEvent};
 use crate::options::Offer;
 use crate::recovery::Phase;
-use crate::segment::{Ecn, Flags, Header, Transmit};
+use crate::segment::{Flags, Header, Transmit};
 use crate::send::flow::{Allowance, Verdict};
 use crate::seq::SeqNum;
 use crate::state::State;
@@ -295,6 +295,7 @@ impl Connection {
 
     /// Builds what `plan` chose, notes it as sent, and traces it.
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
+        let ecn = self.ecn_of(plan);
         let header = match plan.reason {
             Reason::Abort | Reason::WrongAck | Reason::NoConnection => self.build_reset(plan),
             _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
@@ -321,7 +322,7 @@ impl Connection {
             header,
             text,
             segment_size,
-            ecn: Ecn::NotEct,
+            ecn,
             reason: plan.reason,
         }
     }
@@ -367,7 +368,7 @@ impl Connection {
         Header {
             seq: self.snd.iss,
             ack: self.rcv.nxt,
-            flags: Flags::SYN | Flags::ACK,
+            flags: self.flags_of_syn_ack(),
             window: u16::try_from(window_of_syn(&self.config)).unwrap_or(u16::MAX),
             urgent: 0,
             options: offer.syn_ack(&theirs, self.setup.timestamp(now)),
@@ -384,6 +385,7 @@ impl Connection {
         if users && self.carries_push(plan.seq, plan.seq + plan.len) {
             flags = flags | Flags::PSH;
         }
+        flags = flags | self.ecn_flags(plan);
         let urgent = self.urgent_pointer(plan.seq);
         if urgent.is_some() {
             flags = flags | Flags::URG;

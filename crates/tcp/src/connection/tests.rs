@@ -3,6 +3,7 @@
 mod bench;
 mod chaos;
 mod dice;
+mod ecn;
 mod hostile;
 mod matrix;
 mod opening;

@@ -124,6 +124,7 @@ impl Connection {
         }
         self.recovery
             .on_timeout(cx.now, &mut self.snd, &mut *self.congestion);
+        self.ecn.on_reduced(self.snd.nxt);
         self.patience.backoff = self.patience.backoff.saturating_add(1);
         //= rfc9293 SHLD-9
         //= rfc9293 MUST-20

@@ -316,6 +316,7 @@ mod tests {
             receive_scale: 0,
             sack: false,
             timestamps: None,
+            ecn: false,
         }
     }
 

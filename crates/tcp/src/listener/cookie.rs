@@ -9,7 +9,7 @@ use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 use crate::config::Config;
 use crate::options::{Agreed, Offer, Setup};
 use crate::packed::PackedEndpoints;
-use crate::segment::Header;
+use crate::segment::{Flags, Header};
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
@@ -30,8 +30,7 @@ const OPTIONS: u32 = (1 << OPTION_BITS) - 1;
 const NO_SCALE: u32 = 15;
 /// Both want SACK.
 const SACK: u32 = 1 << 4;
-/// Kept free for ECN.
-#[cfg(test)]
+/// Both take part in ECN.
 const ECN: u32 = 1 << 5;
 
 /// Makes and checks cookies.
@@ -100,6 +99,7 @@ impl Cookies {
             send_scale: 0,
             receive_scale: 0,
             sack: false,
+            ecn: false,
             ..agreed
         }
     }
@@ -115,7 +115,8 @@ impl Cookies {
         } else {
             NO_SCALE
         };
-        let options = scale | if agreed.sack { SACK } else { 0 };
+        let bit = |set, bit| if set { bit } else { 0 };
+        let options = scale | bit(agreed.sack, SACK) | bit(agreed.ecn, ECN);
         let slot = slot(now);
         let options = agreed.timestamps.map(|_| options);
         let hash = self.hash(setup, agreed.irs, (slot, index, options));
@@ -159,9 +160,15 @@ impl Cookies {
         let scale = options
             .map(|options| options & 15)
             .filter(|&scale| scale != NO_SCALE);
+        let ecn = options.is_some_and(|options| options & ECN != 0);
         // As if the SYN came once more.
         let syn = Header {
             seq: irs,
+            flags: if ecn {
+                Flags::SYN | Flags::ECE | Flags::CWR
+            } else {
+                Flags::SYN
+            },
             options: TcpOptions {
                 mss: table(is_v6(setup)).get(index as usize).copied(),
                 window_scale: scale.and_then(|scale| u8::try_from(scale).ok()),
@@ -224,7 +231,7 @@ fn stamp(clock: u32, options: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::segment::{Endpoints, Flags};
+    use crate::segment::Endpoints;
     use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
     use proptest::prelude::*;
 
@@ -254,6 +261,7 @@ mod tests {
             receive_scale: scale.map_or(0, |_| 5),
             sack,
             timestamps,
+            ecn: sack,
         }
     }
 
@@ -402,7 +410,7 @@ mod tests {
 
     #[test]
     fn the_stamp_is_the_latest_that_says_it() {
-        assert_eq!(ECN & (SACK | 15), 0, "its bit is free");
+        assert_eq!(ECN & (SACK | 15), 0, "a bit of its own");
         for clock in [0, 1, 62, 63, 64, 1000, u32::MAX] {
             for options in 0..=OPTIONS {
                 let stamp = stamp(clock, options);

@@ -17,10 +17,11 @@ pub(super) fn syn_ack(config: &Config, setup: &Setup, agreed: &Agreed, timestamp
         timestamps: agreed.timestamps.map(|value| Timestamps { value, echo: 0 }),
         ..TcpOptions::default()
     };
+    let ecn = if agreed.ecn { Flags::ECE } else { Flags::NONE };
     Header {
         seq: setup.iss,
         ack: agreed.irs + 1,
-        flags: Flags::SYN | Flags::ACK,
+        flags: Flags::SYN | Flags::ACK | ecn,
         window: u16::try_from(window_of_syn(config)).unwrap_or(u16::MAX),
         urgent: 0,
         options: Offer::new(config, setup.receive_mss).syn_ack(&theirs, timestamp),

@@ -129,6 +129,10 @@ impl Connection {
         let repairing = self.recovery.in_recovery();
         self.recovery
             .on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
+        if self.recovery.in_recovery() && !repairing {
+            self.ecn.on_reduced(self.snd.nxt);
+        }
+        let marked = self.process_echo(cx.now, segment, prior);
         if acked.octets > 0 || sacked > 0 {
             self.congestion.on_ack(&AckSample {
                 now: cx.now,
@@ -139,7 +143,7 @@ impl Connection {
                 rtt,
                 srtt: self.rtt.srtt(),
                 // The acknowledgement that ends a repair leaves cwnd where the repair put it (RFC 6582 section 3.2, 3).
-                in_recovery: repairing || self.recovery.in_recovery(),
+                in_recovery: repairing || self.recovery.in_recovery() || marked,
             });
         }
         if watched.is_some_and(|before| before != self.congestion_figures()) {

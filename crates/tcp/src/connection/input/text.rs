@@ -37,6 +37,7 @@ impl Connection {
             let end = segment.header.seq + segment.len_of_text();
             self.rcv.pushed = Some(self.rcv.pushed.map_or(end, |at| at.later(end)));
         }
+        self.note_mark(segment);
         let (seq, text) = self.cut_to_window(segment);
         if text.octets.is_empty() {
             // Known already, or nothing fits: the sender probes or repeats, and wants to hear.

@@ -12,7 +12,7 @@ use super::chaos::config;
 use super::dice::{Dice, for_seeds};
 use super::pair::{ISS, setup};
 use crate::config::KeepAlive;
-use crate::segment::{Flags, Header, Text};
+use crate::segment::{Ecn, Flags, Header, Text};
 
 /// The most that either buffer is set to.
 const MOST: usize = 100_000;
@@ -52,6 +52,7 @@ impl Target {
             },
             sack: config.sack,
             timestamps: config.timestamps.then_some(u32::MAX),
+            ecn: dice.chance(50),
         };
         let now = Instant::from_millis(5);
         let mut cx = Context::unwatched(now);
@@ -156,7 +157,7 @@ impl Target {
                 owner: None,
             },
             coalesced: self.dice.below(3) as u16,
-            ..Segment::default()
+            ecn: self.dice.pick(&[Ecn::NotEct, Ecn::Ect0, Ecn::Ce]),
         };
         let mut cx = Context::unwatched(self.now);
         let _ = self.connection.handle_segment(&mut cx, &segment);

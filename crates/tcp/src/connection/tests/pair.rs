@@ -10,7 +10,7 @@ use core::time::Duration;
 
 use super::super::*;
 use crate::options::Offer;
-use crate::segment::{Flags, Header, Text};
+use crate::segment::{Ecn, Flags, Header, Text};
 
 /// A segment on its way.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Flying {
     pub(super) header: Header,
     pub(super) text: Vec<u8>,
     pub(super) reason: Reason,
+    pub(super) ecn: Ecn,
 }
 
 /// One end: SYN-SENT or later.
@@ -38,6 +39,8 @@ pub(super) struct Pair {
     pub(super) wire: [VecDeque<Flying>; 2],
     pub(super) delay: Duration,
     pub(super) drop: Drop,
+    /// Decides likewise which ECN-capable packets the network marks.
+    pub(super) mark: Drop,
     pub(super) sent: [u64; 2],
     pub(super) log: Vec<(usize, Reason, Header, usize)>,
 }
@@ -74,6 +77,7 @@ impl Pair {
             wire: [VecDeque::new(), VecDeque::new()],
             delay: Duration::from_millis(10),
             drop: Box::new(|_, _, _| false),
+            mark: Box::new(|_, _, _| false),
             sent: [0, 0],
             log: Vec::new(),
         }
@@ -94,7 +98,11 @@ impl Pair {
         let header = Header {
             seq: ISS[1],
             ack: syn.seq + 1,
-            flags: Flags::SYN | Flags::ACK,
+            flags: if agreed.ecn {
+                Flags::SYN | Flags::ACK | Flags::ECE
+            } else {
+                Flags::SYN | Flags::ACK
+            },
             window: u16::try_from(window_of_syn(&config)).unwrap(),
             urgent: 0,
             options: offer.syn_ack(&syn.options, 0xffff_fff0),
@@ -114,6 +122,7 @@ impl Pair {
             header,
             text: vec![],
             reason: Reason::Accept,
+            ecn: Ecn::NotEct,
         });
         pair.run_for(Duration::from_millis(50));
         assert_eq!(pair.states(), [State::Established; 2]);
@@ -176,16 +185,20 @@ impl Pair {
                         c.build(&mut cx, plan)
                     }
                 };
-                let flying = Flying {
+                let mut flying = Flying {
                     arrives: self.now + self.delay,
                     header: segment.header,
                     text: segment.text.concat(),
                     reason: segment.reason,
+                    ecn: segment.ecn,
                 };
                 assert!(segment.segment_size.is_none(), "one segment was allowed");
                 self.sent[side] += 1;
                 self.log
                     .push((side, flying.reason, flying.header, flying.text.len()));
+                if flying.ecn == Ecn::Ect0 && (self.mark)(side, self.sent[side], &flying) {
+                    flying.ecn = Ecn::Ce;
+                }
                 if !(self.drop)(side, self.sent[side], &flying) {
                     self.wire[side].push_back(flying);
                 }
@@ -220,6 +233,7 @@ impl Pair {
             {
                 let flying = self.wire[1 - side].pop_front().unwrap();
                 let segment = Segment {
+                    ecn: flying.ecn,
                     header: flying.header,
                     text: Text {
                         octets: &flying.text,

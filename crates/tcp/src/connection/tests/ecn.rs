@@ -1,0 +1,207 @@
+//! Explicit congestion notification (RFC 3168): the handshake, the marks, the answer to them.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use super::super::*;
+use super::pair::{ISS, LONG, Pair, octets, setup};
+use crate::ecn::EcnPolicy;
+use crate::segment::{Ecn, Flags, Header, Text};
+use woshou_wire::tcp_option::{TcpOptions, Timestamps};
+
+fn config(ecn: EcnPolicy) -> Config {
+    Config {
+        ecn,
+        ..Config::default()
+    }
+}
+
+const SETUP: Flags = Flags::ECE;
+
+/// The ECN flags of a side's segments, in order.
+fn marks(pair: &Pair, side: usize) -> Vec<Flags> {
+    let sent = pair.log.iter().filter(|sent| sent.0 == side);
+    sent.map(|sent| {
+        let mut flags = Flags::NONE;
+        for flag in [Flags::ECE, Flags::CWR] {
+            if sent.2.flags.contains(flag) {
+                flags = flags | flag;
+            }
+        }
+        flags
+    })
+    .collect()
+}
+
+/// SYN,ACK with `flags` beside for an active open whose first `repeats` SYNs get no answer: whether ECN is agreed, and the flags of
+/// all SYNs.
+fn opened(ecn: EcnPolicy, repeats: u8, flags: Flags) -> (bool, Vec<Flags>) {
+    let mut cx = Context::unwatched(Instant::ZERO);
+    let mut opening = Opening::new(&mut cx, setup(0), Arc::new(config(ecn)));
+    let mut syns = Vec::new();
+    for _ in 0..=repeats {
+        let plan = opening.plan(cx.now, 0).unwrap();
+        syns.push(opening.build(&mut cx, plan).header.flags);
+        cx.now = opening.poll_timeout().unwrap();
+        if syns.len() <= usize::from(repeats) {
+            opening.handle_timeout(&mut cx);
+        }
+    }
+    let header = Header {
+        seq: ISS[1],
+        ack: ISS[0] + 1,
+        flags: Flags::SYN | Flags::ACK | flags,
+        window: 5000,
+        ..Header::default()
+    };
+    let segment = Segment {
+        header,
+        ..Segment::default()
+    };
+    let Ok(Opened::Connection(connection)) = opening.handle_segment(&mut cx, &segment) else {
+        panic!("not open")
+    };
+    (connection.info(cx.now).ecn, syns)
+}
+
+#[test]
+fn the_first_syn_asks_and_the_next_do_not() {
+    let asks = Flags::SYN | Flags::ECE | Flags::CWR;
+    for (ecn, repeats, flags, agreed, syns) in [
+        (EcnPolicy::Request, 0, SETUP, true, &[asks][..]),
+        (EcnPolicy::Request, 0, Flags::NONE, false, &[asks]),
+        (EcnPolicy::Request, 0, SETUP | Flags::CWR, false, &[asks]),
+        (EcnPolicy::Request, 1, SETUP, false, &[asks, Flags::SYN]),
+        (EcnPolicy::Accept, 0, SETUP, false, &[Flags::SYN]),
+        (EcnPolicy::Off, 0, SETUP, false, &[Flags::SYN]),
+    ] {
+        let (found, sent) = opened(ecn, repeats, flags);
+        assert_eq!((found, sent.as_slice()), (agreed, syns), "{ecn:?} {flags}");
+    }
+}
+
+#[test]
+fn opened_from_both_sides_at_once() {
+    for (ecn, agreed) in [
+        (EcnPolicy::Request, true),
+        (EcnPolicy::Accept, false),
+        (EcnPolicy::Off, false),
+    ] {
+        let mut pair = Pair::simultaneous(config(ecn));
+        pair.run_for(LONG);
+        assert_eq!(pair.states(), [State::Established; 2]);
+        for side in 0..2 {
+            let now = pair.now;
+            assert_eq!(pair.end(side).info(now).ecn, agreed, "{ecn:?}");
+        }
+        pair.write(0, b"text");
+        pair.run_for(LONG);
+        assert_eq!(pair.read(1, 9), b"text");
+    }
+}
+
+/// Congestion window and threshold of side 0.
+fn figures(pair: &mut Pair) -> (u64, u64) {
+    let info = pair.end(0).info(Instant::ZERO);
+    (info.snd_cwnd, info.snd_ssthresh)
+}
+
+#[test]
+//= rfc9293 SHLD-8 test
+fn a_mark_halves_the_window_once_and_is_echoed_until_cwr() {
+    let mut pair = Pair::open(config(EcnPolicy::Request));
+    assert!(pair.end(0).info(Instant::ZERO).ecn && pair.end(1).info(Instant::ZERO).ecn);
+    // The first two segments are marked: one congestion, one answer.
+    pair.mark = Box::new(|side, count, _| side == 0 && count <= 2);
+    let text = octets(40_000);
+    let (before, _) = figures(&mut pair);
+    assert_eq!(pair.write(0, &text[..1448]), 1448);
+    pair.run_for(Duration::from_millis(5));
+    assert_eq!(pair.write(0, &text[1448..]), text.len() - 1448);
+    pair.run_for(Duration::from_millis(16));
+    let (window, threshold) = figures(&mut pair);
+    assert_eq!((window, threshold), (before / 2, before / 2));
+    pair.run_for(LONG);
+    assert_eq!(pair.read(1, 50_000), text, "nothing was lost");
+    let cwr = |flags: &&Flags| flags.contains(Flags::CWR);
+    assert_eq!(marks(&pair, 0).iter().filter(cwr).count(), 1, "told once");
+    let echoes = marks(&pair, 1);
+    let first = echoes.iter().position(|flags| *flags == Flags::ECE);
+    let last = echoes
+        .iter()
+        .rposition(|flags| *flags == Flags::ECE)
+        .unwrap();
+    assert_eq!(first, Some(0), "the first mark is acknowledged at once");
+    let together = echoes[..=last].iter().all(|flags| *flags == Flags::ECE);
+    assert!(
+        together && last > 0 && last + 1 < echoes.len(),
+        "{echoes:?}"
+    );
+    assert_eq!(pair.end(0).info(Instant::ZERO).total_retrans, 0);
+}
+
+#[test]
+fn only_new_text_is_capable() {
+    let mut pair = Pair::open(config(EcnPolicy::Request));
+    pair.drop = Box::new(|side, count, _| side == 0 && count == 1);
+    let mut seen = Vec::new();
+    pair.write(0, b"a");
+    pair.run_for(Duration::from_millis(5));
+    pair.write(1, b"answer");
+    for _ in 0..40 {
+        seen.extend(pair.wire.iter().flatten().map(|f| (f.reason, f.ecn)));
+        pair.step();
+    }
+    assert!(seen.contains(&(Reason::Timeout, Ecn::NotEct)), "{seen:?}");
+    assert!(seen.contains(&(Reason::Data, Ecn::Ect0)));
+    for (reason, ecn) in seen {
+        assert_eq!(ecn == Ecn::Ect0, reason == Reason::Data, "{reason}");
+    }
+}
+
+#[test]
+fn a_loss_is_told_by_cwr_too() {
+    let mut pair = Pair::open(config(EcnPolicy::Request));
+    pair.drop = Box::new(|side, count, _| side == 0 && count == 1);
+    pair.write(0, &octets(30_000));
+    pair.run_for(LONG);
+    let cwr = pair.log.iter().find(|l| l.2.flags.contains(Flags::CWR));
+    let (_, reason, header, _) = cwr.expect("CWR");
+    assert!(!reason.is_retransmission() && header.seq.after(ISS[0] + 1));
+}
+
+#[test]
+fn nobody_listens_to_ece_that_was_not_agreed() {
+    let mut pair = Pair::open(config(EcnPolicy::Off));
+    pair.write(0, &octets(5_000));
+    let (before, una) = (figures(&mut pair), pair.end(0).snd.una);
+    let ack = Header {
+        seq: ISS[1] + 1,
+        ack: una + 1000,
+        flags: Flags::ACK | Flags::ECE,
+        window: 65_535,
+        options: TcpOptions {
+            timestamps: Some(Timestamps {
+                value: 0xffff_fff0 + 10,
+                echo: 0xffff_fff0,
+            }),
+            ..TcpOptions::default()
+        },
+        ..Header::default()
+    };
+    let segment = Segment {
+        header: ack,
+        text: Text {
+            octets: b"x",
+            owner: None,
+        },
+        ecn: Ecn::Ce,
+        ..Segment::default()
+    };
+    pair.call(0, |c, cx| c.handle_segment(cx, &segment))
+        .unwrap();
+    assert!(figures(&mut pair).0 >= before.0);
+    pair.run_for(LONG);
+    assert!(marks(&pair, 0).iter().all(|flags| *flags == Flags::NONE));
+}
