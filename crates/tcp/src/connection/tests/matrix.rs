@@ -424,6 +424,7 @@ impl Bench {
 struct User {
     readable: usize,
     end: bool,
+    urgent: Option<u32>,
     ended: Option<Ended>,
 }
 
@@ -444,6 +445,7 @@ impl Bench {
             Subject::Connection(c) => User {
                 readable: c.readable(),
                 end: c.rcv.finished(),
+                urgent: c.urgent_unread(),
                 ended: c.ended(),
             },
             Subject::Opening(o) => User {
@@ -569,6 +571,9 @@ fn seen(column: Col, what: &What) -> String {
     }
     if end > 0 {
         words.push("end".to_string());
+    }
+    if let Some(urgent) = now.urgent.filter(|_| heard.urgent.is_none()) {
+        words.push(format!("urg{urgent}"));
     }
     if let Some(ended) = now.ended.filter(|_| heard.ended.is_none()) {
         words.push(format!("({ended})"));

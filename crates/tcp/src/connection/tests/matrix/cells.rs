@@ -11,6 +11,7 @@
 //! | `R` | `<SEQ=SEG.ACK><CTL=RST>` |
 //! | `SA`, `S`, `T`, `RA` | SYN,ACK of the SYN; our SYN; the head of what flies; RST with ACK at SND.NXT |
 //! | `+10`, `end` | the user can read so many octets more; learns that the peer closed |
+//! | `urg5` | the user hears of so many octets of urgent text unread |
 //! | `(closed)` | the user is told that it is over, and why |
 //! | `una+10`, `wnd=10` | SND.UNA moved; SND.WND is another (in a `Connection`, which is not there before) |
 //! | `2msl` | 2 MSL begin anew |
@@ -333,9 +334,19 @@ pub(super) const CELLS: &[Row] = &[
     Row { name: "one octet at a shut window", what: seg(Flags::ACK, At::Next(0), Acks::Una(0)).text(1).after(Before::Full),
         cells: ["R", "R", "R", "R", "A", "A", "A", "A", "A", "A", "A"] },
     Row { name: "urgent, without text", what: seg(ACK_URG, At::Next(0), Acks::Una(0)).urgent(5),
-        cells: ["R", "R", "R", "R", "-", "-", "-", "-", "-", "-", "-"] },
+        cells: ["R", "R", "R", "R", "urg5", "urg5", "urg5", "-", "-", "-", "-"] },
+    Row { name: "urgent, acknowledging all", what: seg(ACK_URG, At::Next(0), Acks::Nxt(0)).urgent(5),
+        cells: ["R", "-", "ESTAB urg5", "ESTAB urg5 una+1", "urg5 una+20", "FW2 urg5 una+21", "urg5", "una+20", "TW (closed) una+21", "CLOSED (closed) una+21", "-"] },
+    Row { name: "urgent, beyond the window", what: seg(ACK_URG, At::Edge(9), Acks::Una(0)).urgent(5),
+        cells: ["R", "R", "A", "A", "A", "A", "A", "A", "A", "A", "A"] },
+    Row { name: "urgent at a shut window", what: seg(ACK_URG, At::Next(0), Acks::Una(0)).urgent(5).after(Before::Full),
+        cells: ["R", "R", "R", "R", "urg3995", "urg3995", "urg3995", "-", "-", "-", "-"] },
     Row { name: "urgent text", what: seg(ACK_URG, At::Next(0), Acks::Una(0)).text(10).urgent(5),
-        cells: ["R", "R", "R", "R", "A +10", "A +10", "A +10", "-", "-", "-", "A"] },
+        cells: ["R", "R", "R", "R", "A +10 urg5", "A +10 urg5", "A +10 urg5", "-", "-", "-", "A"] },
+    Row { name: "urgent text behind a hole", what: seg(ACK_URG, At::Next(10), Acks::Una(0)).text(10).urgent(5),
+        cells: ["R", "R", "R", "R", "A urg15", "A urg15", "A urg15", "-", "-", "-", "A"] },
+    Row { name: "urgent with an old ACK", what: seg(ACK_URG, At::Next(0), Acks::Una(-5)).text(10).urgent(5),
+        cells: ["R", "R", "R", "R", "A +10 urg5", "A +10 urg5", "A +10 urg5", "-", "-", "-", "A"] },
     Row { name: "urgent text without ACK", what: seg(Flags::URG, At::Next(0), Acks::No).text(10).urgent(5),
         cells: ["-", "-", "-", "-", "-", "-", "-", "-", "-", "-", "-"] },
     // ---- timestamps ----
