@@ -27,7 +27,9 @@ const PORTS: u32 = 10_000;
 fn heap() -> usize {
     let stats = HEAP.stats();
     // What reallocations added or took is in both sums.
-    stats.bytes_allocated.saturating_sub(stats.bytes_deallocated)
+    stats
+        .bytes_allocated
+        .saturating_sub(stats.bytes_deallocated)
 }
 
 /// A server, and clients at as many addresses as there must be.

@@ -29,6 +29,7 @@ pub(crate) fn of_end(personality: Personality, ended: Ended, stood: Stood) -> Op
         }
         // By somebody else (`tcpdrop`, `ss -K`): who aborts with `close` has no socket to read it from.
         Ended::Aborted => Errno::ECONNABORTED,
+        Ended::NoMemory => Errno::ENOMEM,
         _ => Errno::EPROTO,
     })
 }

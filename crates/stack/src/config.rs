@@ -96,6 +96,15 @@ pub struct Config {
     pub ephemeral_ports: RangeInclusive<u16>,
     /// TIME-WAIT entries held at most; the oldest goes first. Default 100,000.
     pub time_wait_entries: usize,
+    /// Most octets of memory that the stack holds, whatever happens: connections with everything queued in them,
+    /// half-open connections, TIME-WAIT entries, fragments, replies, packets that wait for a neighbour. From three
+    /// quarters of it on no new connections are taken and windows open no further; near the end text out of order is
+    /// dropped, then connections that hold much and get nowhere are reset ([`woshou_tcp::Ended::NoMemory`]). Less
+    /// than 1 MiB counts as 1 MiB. What one packet brings may stand over it while that packet is handled. Default
+    /// 256 MiB.
+    pub memory: usize,
+    /// Connections that live on after their user let go of them, at most: the oldest is reset. Default 8,192.
+    pub orphans: usize,
     /// Stateless replies (RST, ICMP errors) a second at most; echo replies are counted apart, with the same
     /// limit. Default 1,000.
     pub replies_per_second: u32,
@@ -115,6 +124,8 @@ impl Default for Config {
             tos: 0,
             ephemeral_ports: 49152..=65535,
             time_wait_entries: 100_000,
+            memory: 256 << 20,
+            orphans: 8_192,
             replies_per_second: 1_000,
             challenge_acks_per_second: 1_000,
             option_layout: Layout::default(),

@@ -21,6 +21,9 @@ pub enum ConnectError {
     /// No ephemeral port is free towards that peer: widen [`crate::Config::ephemeral_ports`], or wait.
     #[error("no free port")]
     NoPort,
+    /// The stack's memory is all but used up: end connections, or raise [`crate::Config::memory`].
+    #[error("no memory for another connection")]
+    NoMemory,
 }
 
 /// Why `listen` failed.

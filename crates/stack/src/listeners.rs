@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::deadlines::Deadlines;
 use crate::demux::KeyedHash;
 use crate::marks::Marks;
+use crate::memory;
 use crate::table::ConnId;
 
 /// A listener: index and generation, so that a stale id names nothing.
@@ -34,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) queue: VecDeque<ConnId>,
     ready: bool,
     told: bool,
+    /// Octets counted for it when last looked at.
+    charged: usize,
 }
 
 impl Entry {
@@ -43,6 +46,11 @@ impl Entry {
             self.ttl.unwrap_or(config.ttl),
             self.tos.unwrap_or(config.tos),
         )
+    }
+
+    /// Octets held by half-open connections, and by what is noted of them.
+    fn memory(&self) -> usize {
+        self.listener.half_open() * memory::HALF_OPEN + self.queue.capacity() * size_of::<ConnId>()
     }
 }
 
@@ -57,6 +65,7 @@ pub(crate) struct Listeners {
     ready: VecDeque<ListenerId>,
     news: VecDeque<ListenerId>,
     pub(crate) deadlines: Deadlines,
+    charged: usize,
 }
 
 impl Listeners {
@@ -69,6 +78,7 @@ impl Listeners {
             ready: VecDeque::new(),
             news: VecDeque::new(),
             deadlines: Deadlines::default(),
+            charged: 0,
         }
     }
 
@@ -143,6 +153,7 @@ impl Listeners {
             queue: VecDeque::new(),
             ready: false,
             told: false,
+            charged: 0,
         });
         let id = ListenerId {
             index: u32::try_from(index).unwrap_or(u32::MAX),
@@ -174,9 +185,15 @@ impl Listeners {
         self.get(id)?;
         self.deadlines.set(id.index, None);
         let entry = self.entries.try_remove(id.index as usize)?;
+        self.charged -= entry.charged;
         self.by_address
             .remove(&(entry.address.ip(), entry.address.port()));
         Some(entry)
+    }
+
+    /// Octets held by half-open connections.
+    pub(crate) fn memory(&self) -> usize {
+        self.charged
     }
 
     /// Every listener, by index.
@@ -191,6 +208,9 @@ impl Listeners {
         };
         let due = entry.listener.poll_timeout();
         let queue = !core::mem::replace(&mut entry.ready, true);
+        let charged = entry.memory();
+        let before = core::mem::replace(&mut entry.charged, charged);
+        self.charged = self.charged - before + charged;
         self.deadlines.set(id.index, due);
         if queue {
             self.ready.push_back(id);

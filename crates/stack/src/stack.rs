@@ -4,6 +4,7 @@
 mod icmp;
 mod input;
 mod marks;
+mod memory;
 mod options;
 mod output;
 mod resolve;
@@ -34,12 +35,13 @@ use crate::ip::route::{Path, Routes};
 use crate::limit::Bucket;
 use crate::listeners::Listeners;
 use crate::marks::Marks;
+use crate::memory::{Memory, share};
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
 use crate::ports::Ports;
 use crate::segment::SCRATCH;
 use crate::table::{Body, ConnId, Place, Table};
-use crate::time_waits::TimeWaits;
+use crate::time_waits::{COST as TIME_WAIT_COST, TimeWaits};
 
 /// A packet of the stack's own making, [`crate::ip::HEADROOM`] octets in front.
 struct Reply {
@@ -56,7 +58,7 @@ struct Replies {
     octets: usize,
 }
 
-/// Octets of replies that wait at most: more than any link takes in at once.
+/// Octets of replies that wait at most, whatever the budget: more than any link takes in at once.
 const MAX_REPLY_OCTETS: usize = 1 << 20;
 /// Packets that wait at most, from us to us.
 const MAX_LOOPED: usize = 1_024;
@@ -82,6 +84,8 @@ pub struct Stack {
     replies: Replies,
     /// From us to us, IP packets with headroom; handled before anything else leaves.
     looped: VecDeque<(LinkId, Vec<u8>)>,
+    looped_octets: usize,
+    memory: Memory,
     /// RST, ICMP errors, acknowledgements from TIME-WAIT.
     errors: Bucket,
     echoes: Bucket,
@@ -124,6 +128,7 @@ impl Stack {
     pub fn new(config: Arc<Config>, seed: [u8; 32]) -> Self {
         let key = |purpose: u8| derive(&seed, purpose);
         let hash = |purpose| KeyedHash::new(key(purpose));
+        let memory = Memory::new(config.memory);
         Self {
             tcp: Arc::clone(&config.tcp),
             isn: IsnKey::new(key(0)),
@@ -138,11 +143,18 @@ impl Stack {
             table: Table::default(),
             listeners: Listeners::new(hash(4)),
             listener_key: key(6),
-            time_waits: TimeWaits::new(config.time_wait_entries, key(21)),
-            fragments: Fragments::default(),
-            neighbours: Neighbours::default(),
+            time_waits: TimeWaits::new(
+                config
+                    .time_wait_entries
+                    .min(memory.part(share::TIME_WAIT) / TIME_WAIT_COST),
+                key(21),
+            ),
+            fragments: Fragments::new(memory.part(share::FRAGMENTS)),
+            neighbours: Neighbours::new(memory.part(share::QUEUE)),
             replies: Replies::default(),
             looped: VecDeque::new(),
+            looped_octets: 0,
+            memory,
             errors: Bucket::new(config.replies_per_second),
             echoes: Bucket::new(config.replies_per_second),
             neighbour_answers: Bucket::new(config.replies_per_second),
@@ -375,6 +387,7 @@ impl Stack {
                 self.enter_time_wait(now, id, (endpoints, time_wait, marks));
             } else if slot.body.ended().is_some() {
                 slot.place = Place::Gone;
+                self.table.forget_orphan(id);
                 self.demux.remove(&endpoints, Owner::Connection(id.index));
             }
         }
@@ -383,6 +396,7 @@ impl Stack {
         self.table.deadlines.set(id.index, due);
         not_before(&mut self.table.deadlines, id.index, now);
         self.table.wake(id, wake);
+        self.charge(now, id);
     }
 
     /// [`Self::settle`], and it may have output.
@@ -398,6 +412,7 @@ impl Stack {
         id: ConnId,
         (endpoints, time_wait, marks): (Endpoints, woshou_tcp::TimeWait, Marks),
     ) {
+        self.table.forget_orphan(id);
         self.demux.remove(&endpoints, Owner::Connection(id.index));
         while !self.time_waits.has_room()
             && let Some(oldest) = self.time_waits.oldest()
@@ -415,12 +430,17 @@ impl Stack {
 
     /// Puts a packet of our own making in the queue, or drops it where the queue is full.
     fn reply(&mut self, path: Path, octets: Vec<u8>) {
-        if self.replies.octets + octets.len() > MAX_REPLY_OCTETS {
+        if self.replies.octets + octets.len() > self.most_replies() {
             self.counters.dropped_out += 1;
             return;
         }
         self.replies.octets += octets.len();
         self.replies.packets.push_back(Reply { path, octets });
+    }
+
+    /// Octets of replies that wait at most.
+    fn most_replies(&self) -> usize {
+        self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS)
     }
 
     /// The way back to the sender of a packet that came by `link`.

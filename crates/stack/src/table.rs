@@ -7,7 +7,8 @@ use slab::Slab;
 use woshou_tcp::connection::Plan;
 use woshou_tcp::error::PathError;
 use woshou_tcp::{
-    Connection, Context, Ended, Endpoints, Instant, Opening, SeqNum, State, TcpInfo, Transmit, Wake,
+    Connection, Context, Ended, Endpoints, Instant, Opening, Pressure, SeqNum, State, TcpInfo,
+    Transmit, Wake,
 };
 
 use crate::deadlines::Deadlines;
@@ -160,6 +161,14 @@ pub(crate) struct Slot {
     wake: Wake,
     /// In the event queue.
     told: bool,
+    /// Octets that its queues held when last looked at.
+    pub(crate) queued: usize,
+    /// When it last gave some of them back, or had none.
+    pub(crate) gave_at: Instant,
+    /// In the queue of those that were told that memory is short.
+    pressed: bool,
+    /// Among the orphans.
+    orphan: bool,
 }
 
 /// All connections.
@@ -170,6 +179,14 @@ pub(crate) struct Table {
     ready: VecDeque<ConnId>,
     news: VecDeque<ConnId>,
     pub(crate) deadlines: Deadlines,
+    /// Sum of what the slots' queues hold.
+    queued: usize,
+    /// Those that were told that memory is short.
+    pressed: VecDeque<ConnId>,
+    /// Connections whose user let go of them, the oldest first; some may be over.
+    orphans: VecDeque<ConnId>,
+    /// How many of them are not.
+    living_orphans: usize,
 }
 
 impl Table {
@@ -198,6 +215,10 @@ impl Table {
             held: false,
             wake: Wake::NONE,
             told: false,
+            queued: 0,
+            gave_at: Instant::ZERO,
+            pressed: false,
+            orphan: false,
         });
         // 2^32 slots would need more memory than there is: the index fits.
         ConnId {
@@ -237,7 +258,115 @@ impl Table {
     pub(crate) fn remove(&mut self, id: ConnId) -> Option<Slot> {
         self.get(id)?;
         self.deadlines.set(id.index, None);
-        self.slots.try_remove(id.index as usize)
+        self.forget_orphan(id);
+        let slot = self.slots.try_remove(id.index as usize)?;
+        self.queued -= slot.queued;
+        Some(slot)
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Octets that their queues hold.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Looks again at what the queues of `id` hold.
+    pub(crate) fn charge(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.get_mut(id) else { return };
+        let queued = match &slot.body {
+            Body::Opening(_) => 0,
+            Body::Connection(connection) => connection.memory(),
+        };
+        let before = core::mem::replace(&mut slot.queued, queued);
+        if queued < before || before == 0 {
+            slot.gave_at = now;
+        }
+        self.queued = self.queued - before + queued;
+    }
+
+    /// Tells `id` that memory is short, and remembers to tell when it is not any more.
+    pub(crate) fn press(&mut self, id: ConnId, level: Pressure) {
+        let Some(slot) = self.get_mut(id) else { return };
+        let Body::Connection(connection) = &mut slot.body else {
+            return;
+        };
+        connection.set_pressure(level);
+        if !core::mem::replace(&mut slot.pressed, true) {
+            self.pressed.push_back(id);
+        }
+    }
+
+    /// The next that hears that there is memory again.
+    pub(crate) fn next_pressed(&mut self) -> Option<ConnId> {
+        loop {
+            let Some(id) = self.pressed.pop_front() else {
+                self.pressed = VecDeque::new();
+                return None;
+            };
+            let Some(slot) = self.get_mut(id) else {
+                continue;
+            };
+            slot.pressed = false;
+            if let Body::Connection(connection) = &mut slot.body {
+                connection.on_relief();
+            }
+            return Some(id);
+        }
+    }
+
+    /// The user of `id`, which is not over, let go of it.
+    pub(crate) fn note_orphan(&mut self, id: ConnId) {
+        let Some(slot) = self.get_mut(id) else { return };
+        if core::mem::replace(&mut slot.orphan, true) {
+            return;
+        }
+        self.living_orphans += 1;
+        // Twice the number that can be true, so that clearing up is rare.
+        if self.orphans.len() > 2 * self.living_orphans + 16 {
+            let slots = &self.slots;
+            self.orphans.retain(|id| {
+                let slot = slots.get(id.index as usize);
+                slot.is_some_and(|slot| slot.generation == id.generation && slot.orphan)
+            });
+        }
+        self.orphans.push_back(id);
+    }
+
+    /// It is over: it needs nothing any more.
+    pub(crate) fn forget_orphan(&mut self, id: ConnId) {
+        if let Some(slot) = self.get_mut(id)
+            && core::mem::replace(&mut slot.orphan, false)
+        {
+            self.living_orphans -= 1;
+        }
+    }
+
+    /// Connections that live on without a user.
+    pub(crate) fn orphans(&self) -> usize {
+        self.living_orphans
+    }
+
+    /// The one that has done so for longest.
+    pub(crate) fn oldest_orphan(&mut self) -> Option<ConnId> {
+        loop {
+            let id = self.orphans.pop_front()?;
+            if self.get(id).is_some_and(|slot| slot.orphan) {
+                return Some(id);
+            }
+        }
+    }
+
+    /// As [`Self::iter`], with ids.
+    pub(crate) fn iter_ids(&self) -> impl Iterator<Item = (ConnId, &Slot)> {
+        self.slots.iter().map(|(index, slot)| {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let generation = slot.generation;
+            (ConnId { index, generation }, slot)
+        })
     }
 
     /// Every connection, by index: an order that does not depend on chance.

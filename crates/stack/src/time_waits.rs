@@ -16,6 +16,8 @@ use crate::marks::Marks;
 const NONE: u32 = u32::MAX;
 /// Entries in a piece of memory.
 const PIECE: usize = 256;
+/// What an entry costs at most, octets.
+pub(crate) const COST: usize = 96;
 /// Lists at most; a duration after that many others shares the last list, where it may expire late.
 const MAX_LISTS: usize = 254;
 /// The list of an entry that is free.
@@ -88,6 +90,11 @@ impl TimeWaits {
             next_generation: 0,
             capacity,
         }
+    }
+
+    /// Octets held.
+    pub(crate) fn memory(&self) -> usize {
+        self.pieces.len() * PIECE * size_of::<Entry>() + 5 * self.table.capacity()
     }
 
     /// Whether another entry fits. If not, [`Self::oldest`] is to go first.

@@ -107,6 +107,10 @@ pub struct Config {
     pub time_wait: Duration,
     /// How long FIN-WAIT-2 lasts once the user let go of the connection. Default 60 s.
     pub fin_wait_2: Duration,
+    /// As `user_timeout`, once the user let go of the connection (the less of the two counts): nobody waits for it, and a
+    /// peer who keeps its window shut would keep it for ever (RFC 6429). Every acknowledgement of new text starts it
+    /// anew. Default 100 s, the least that RFC 9293 SHLD-11 advises.
+    pub orphan_timeout: Duration,
     /// Keep-alive; `None`: off (MUST-25).
     pub keep_alive: Option<KeepAlive>,
     /// Keep-alives carry one octet of garbage, for peers that do not answer empty ones (MAY-6). Default off (SHLD-12).
@@ -155,6 +159,7 @@ impl Default for Config {
             send_buffer: 1 << 20,
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(60),
+            orphan_timeout: Duration::from_secs(100),
             keep_alive: None,
             keep_alive_garbage: false,
             duplicate_threshold: 3,

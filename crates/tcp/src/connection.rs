@@ -5,6 +5,7 @@ mod close;
 mod figures;
 mod input;
 mod marks;
+mod memory;
 mod open;
 mod options;
 mod output;
@@ -347,7 +348,9 @@ impl Connection {
     }
 
     fn may_read(&self) -> Result<(), ReadError> {
-        if self.rcv.buffer.len() > 0 || self.rcv.finished() {
+        // What was dropped for lack of memory is no end of the peer's text.
+        let lost = self.ended == Some(Ended::NoMemory);
+        if self.rcv.buffer.len() > 0 || (self.rcv.finished() && !lost) {
             return Ok(());
         }
         Err(self.ended.map_or(ReadError::Empty, ReadError::Ended))
@@ -401,9 +404,10 @@ impl Connection {
         self.rcv.buffer.len()
     }
 
-    /// Most octets that the send buffer holds.
+    /// Most octets that the send buffer holds now.
     fn send_capacity(&self) -> usize {
-        self.config.send_buffer.min(MAX_SEND_BUFFER)
+        let limit = self.config.send_buffer.min(MAX_SEND_BUFFER);
+        self.rcv.pressure.send_limit(limit)
     }
 
     /// Whether the peer's FIN arrived and everything before it was read.
@@ -416,13 +420,6 @@ impl Connection {
     #[must_use]
     pub fn unacknowledged(&self) -> usize {
         self.snd.buffer.len()
-    }
-
-    /// Octets of heap memory that its queues hold; an idle connection holds none.
-    #[must_use]
-    pub fn memory(&self) -> usize {
-        let sent = self.snd.buffer.memory() + self.snd.in_flight.memory();
-        sent + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
     }
 
     /// The small type that answers from TIME-WAIT on; `None` in every other state. This connection is then only

@@ -57,6 +57,10 @@ pub enum Ended {
     /// This side aborted.
     #[error("connection aborted")]
     Aborted,
+    /// The stack ran out of memory, and this connection held most of it and got nowhere. What was not read yet is
+    /// lost. Raise the budget, read and write sooner, or set a user timeout.
+    #[error("connection given up for lack of memory")]
+    NoMemory,
     /// The network reported an error that ends the attempt.
     #[error("{0}")]
     Unreachable(PathError),

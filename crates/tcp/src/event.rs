@@ -267,6 +267,11 @@ pub enum TraceEvent {
         /// Whether a loss is being repaired.
         recovery: bool,
     },
+    /// Text that came out of order was dropped for lack of memory; the peer has to send it again.
+    Pruned {
+        /// Octets of it.
+        octets: usize,
+    },
     /// The connection ended.
     Ended {
         /// Why.

@@ -46,6 +46,8 @@ pub struct Listener {
     cookies: Cookies,
     shares: Shares,
     answers: Answers,
+    /// The owner has no memory for half-open connections: cookies, or nothing.
+    short_of_memory: bool,
 }
 
 /// A key for one purpose, from the one that the owner gave.
@@ -72,7 +74,14 @@ impl Listener {
             cookies: Cookies::new(derive(&key, 1)),
             shares: Shares::new(derive(&key, 2)),
             answers: Answers::default(),
+            short_of_memory: false,
         }
+    }
+
+    /// Whether the owner has no memory for another half-open connection: until it has, a SYN is answered as if the table
+    /// were full.
+    pub fn set_short_of_memory(&mut self, short: bool) {
+        self.short_of_memory = short;
     }
 
     /// Whether `endpoints` is half open here.

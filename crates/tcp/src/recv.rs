@@ -5,6 +5,7 @@ pub(crate) mod buffer;
 pub(crate) mod reassembly;
 pub(crate) mod window;
 
+use crate::memory::Pressure;
 use crate::seq::SeqNum;
 
 use ack::AckState;
@@ -28,6 +29,8 @@ pub(crate) struct Receive {
     pub(crate) capacity: u32,
     /// The largest text a segment brought; what counts as "full-sized".
     pub(crate) mss: u32,
+    /// How short of memory the owner is.
+    pub(crate) pressure: Pressure,
     /// Text in order.
     pub(crate) buffer: ReceiveBuffer,
     /// Text out of order.
@@ -58,6 +61,7 @@ impl Receive {
                 .unwrap_or(MAX_WINDOW)
                 .min(MAX_WINDOW),
             mss: 536,
+            pressure: Pressure::Plenty,
             buffer: ReceiveBuffer::new(),
             reassembly: Reassembly::new(),
             fin: None,

@@ -219,6 +219,7 @@ impl Lang {
             Ended::TimedOut(None) => "连接超时".to_owned(),
             Ended::TimedOut(Some(cause)) => format!("连接超时（{}）", self.path_error(cause)),
             Ended::Aborted => "连接已中止".to_owned(),
+            Ended::NoMemory => "内存不足，连接被放弃".to_owned(),
             Ended::Unreachable(cause) => self.path_error(cause),
             newer => newer.to_string(),
         }

@@ -59,6 +59,7 @@ pub(crate) fn ended(ended: Ended) -> io::Error {
         Ended::TimedOut(None) => ErrorKind::TimedOut,
         // As the kernel: an unanswered connection reports what the network said about it, if it said something.
         Ended::TimedOut(Some(path)) | Ended::Unreachable(path) => path_kind(path),
+        Ended::NoMemory => ErrorKind::OutOfMemory,
         // `Aborted`, and what may be added.
         _ => ErrorKind::ConnectionAborted,
     };
@@ -92,6 +93,7 @@ pub(crate) fn connect(error: ConnectError) -> io::Error {
         ConnectError::NoRoute(_) => ErrorKind::NetworkUnreachable,
         ConnectError::InvalidAddress(_) => ErrorKind::InvalidInput,
         ConnectError::NotLocal(_) | ConnectError::NoPort => ErrorKind::AddrNotAvailable,
+        ConnectError::NoMemory => ErrorKind::OutOfMemory,
         ConnectError::InUse => ErrorKind::AddrInUse,
         _ => ErrorKind::Other,
     };
@@ -137,6 +139,7 @@ mod tests {
                 Ended::TimedOut(Some(P::HostUnreachable)),
                 K::HostUnreachable,
             ),
+            (Ended::NoMemory, K::OutOfMemory),
             (Ended::Aborted, K::ConnectionAborted),
             (
                 Ended::Unreachable(P::NetworkUnreachable),

@@ -69,5 +69,5 @@ pub use socket::TcpSocket;
 pub use split::{OwnedReadHalf, OwnedWriteHalf, ReadHalf, ReuniteError, WriteHalf};
 pub use stream::TcpStream;
 pub use woshou_link as link;
-pub use woshou_stack::{Cidr, Config, ConnectError, ListenError};
+pub use woshou_stack::{Cidr, Config, ConnectError, ListenError, MemoryUse};
 pub use woshou_tcp as tcp;

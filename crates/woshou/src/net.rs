@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::net::{ToSocketAddrs, lookup_host};
-use woshou_stack::{ConnId, Counters};
+use woshou_stack::{ConnId, Counters, MemoryUse};
 use woshou_tcp::{Endpoints, Instant, State};
 
 use crate::shared::{Core, Shared, Socket};
@@ -190,6 +190,13 @@ impl Net {
                 .iter()
                 .fold(0, |sum, port| port.lost.saturating_add(sum)),
         }
+    }
+
+    /// How much memory the stack holds, and what was done to hold no more than [`Builder::memory`] allows. What the
+    /// program has read already, and the devices' own queues, are not in it.
+    #[must_use]
+    pub fn memory(&self) -> MemoryUse {
+        self.core().lock().stack.memory()
     }
 
     /// All connections, TIME-WAIT and half-open ones included.

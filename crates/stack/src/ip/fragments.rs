@@ -80,14 +80,45 @@ struct Datagram {
 }
 
 /// The datagrams under way, oldest first.
-#[derive(Default)]
 pub(crate) struct Fragments {
     datagrams: Vec<Datagram>,
+    /// Octets they hold, and may hold.
+    held: usize,
+    most: usize,
 }
 
 impl Fragments {
-    /// Takes a fragment in; answers with the datagram when this was the missing piece.
+    /// At most `most` octets; one datagram finds room in any case.
+    pub(crate) const fn new(most: usize) -> Self {
+        Self {
+            datagrams: Vec::new(),
+            held: 0,
+            most,
+        }
+    }
+
+    /// Octets held.
+    pub(crate) fn memory(&self) -> usize {
+        self.held
+    }
+
+    /// Takes a fragment in; answers with the datagram when this was the missing piece. The oldest datagrams go where
+    /// there is no room.
     pub(crate) fn add(&mut self, now: Instant, fragment: &Fragment<'_>) -> Option<Whole> {
+        let whole = self.put(now, fragment);
+        while self.held > self.most && self.datagrams.len() > 1 {
+            self.take(0);
+        }
+        whole
+    }
+
+    fn take(&mut self, index: usize) -> Datagram {
+        let datagram = self.datagrams.remove(index);
+        self.held -= datagram.memory();
+        datagram
+    }
+
+    fn put(&mut self, now: Instant, fragment: &Fragment<'_>) -> Option<Whole> {
         let at = match self
             .datagrams
             .iter()
@@ -96,9 +127,11 @@ impl Fragments {
             Some(at) => at,
             None => {
                 if self.datagrams.len() >= MAX_DATAGRAMS {
-                    self.datagrams.remove(0);
+                    self.take(0);
                 }
-                self.datagrams.push(Datagram::new(now, fragment));
+                let datagram = Datagram::new(now, fragment);
+                self.held += datagram.memory();
+                self.datagrams.push(datagram);
                 self.datagrams.len() - 1
             }
         };
@@ -106,14 +139,16 @@ impl Fragments {
         if datagram.spoilt {
             return None;
         }
-        if datagram.add(fragment).is_err() {
+        let before = datagram.memory();
+        let spoilt = datagram.add(fragment).is_err();
+        if spoilt {
             datagram.spoil();
+        }
+        self.held = self.held - before + datagram.memory();
+        if spoilt || !datagram.is_whole() {
             return None;
         }
-        if !datagram.is_whole() {
-            return None;
-        }
-        let datagram = self.datagrams.remove(at);
+        let datagram = self.take(at);
         Some(Whole {
             protocol: datagram.protocol,
             ecn: datagram.ecn,
@@ -131,7 +166,7 @@ impl Fragments {
     /// Drops what is too old, one a call: `Some(None)` for one that nobody is told about.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Option<Expired>> {
         self.poll_timeout().filter(|&at| at <= now)?;
-        let datagram = self.datagrams.remove(0);
+        let datagram = self.take(0);
         Some((!datagram.quote.is_empty()).then_some(Expired {
             link: datagram.link,
             source: datagram.key.source,
@@ -158,6 +193,11 @@ impl Datagram {
             ecn: fragment.ecn,
             quote: Vec::new(),
         }
+    }
+
+    fn memory(&self) -> usize {
+        let pieces = self.pieces.capacity() * size_of::<(usize, usize)>();
+        size_of::<Self>() + pieces + self.octets.capacity() + self.quote.capacity()
     }
 
     fn spoil(&mut self) {
@@ -317,7 +357,7 @@ mod tests {
     #[test]
     fn stories() {
         for (name, steps, expected) in STORIES {
-            let mut fragments = Fragments::default();
+            let mut fragments = Fragments::new(1 << 24);
             let mut whole = None;
             for &(offset, more, payload) in steps {
                 whole = whole.or(fragments.add(Instant::ZERO, &fragment(1, offset, more, payload)));
@@ -332,7 +372,7 @@ mod tests {
 
     #[test]
     fn bounds() {
-        let mut fragments = Fragments::default();
+        let mut fragments = Fragments::new(1 << 24);
         for id in 0..1000 {
             assert!(
                 fragments
@@ -358,7 +398,7 @@ mod tests {
 
     #[test]
     fn time() {
-        let mut fragments = Fragments::default();
+        let mut fragments = Fragments::new(1 << 24);
         let _ = fragments.add(Instant::ZERO, &fragment(1, 0, true, b"abcdefgh"));
         let _ = fragments.add(Instant::from_millis(10), &fragment(2, 8, true, b"abcdefgh"));
         let due = Instant::from_millis(30_000);
@@ -391,7 +431,7 @@ mod tests {
             for piece in pieces {
                 twice.extend([piece, piece]);
             }
-            let mut fragments = Fragments::default();
+            let mut fragments = Fragments::new(1 << 24);
             let mut whole = None;
             for start in twice {
                 let end = (start + cut).min(len);

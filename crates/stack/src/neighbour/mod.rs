@@ -76,14 +76,40 @@ struct Entry {
 }
 
 /// The cache.
-#[derive(Default)]
 pub(crate) struct Neighbours {
     entries: BTreeMap<(LinkId, IpAddr), Entry>,
+    /// Octets of the packets that wait, and may wait.
+    queued: usize,
+    most_queued: usize,
     /// The earliest `next_at`; only entries that are asked about have one.
     next_at: Option<Instant>,
 }
 
 impl Neighbours {
+    /// At most `most_queued` octets of packets wait, for all neighbours together.
+    pub(crate) const fn new(most_queued: usize) -> Self {
+        Self {
+            entries: BTreeMap::new(),
+            queued: 0,
+            most_queued,
+            next_at: None,
+        }
+    }
+
+    /// Octets held.
+    pub(crate) fn memory(&self) -> usize {
+        self.entries.len() * size_of::<((LinkId, IpAddr), Entry)>() + self.queued
+    }
+
+    fn take_waiters(&mut self, key: (LinkId, IpAddr)) -> Waiters {
+        let entry = self.entries.get_mut(&key);
+        let waiters = entry.map_or_else(Waiters::default, |entry| {
+            core::mem::take(&mut entry.waiters)
+        });
+        self.queued -= waiters.packets.iter().map(Vec::len).sum::<usize>();
+        waiters
+    }
+
     /// The MAC address of `address`, and the question to send when it is unknown or stale.
     pub(crate) fn resolve(&mut self, now: Instant, link: LinkId, address: IpAddr) -> Answer {
         let key = (link, address);
@@ -146,8 +172,10 @@ impl Neighbours {
         let packets = &mut entry.waiters.packets;
         let room = entry.asking.is_some()
             && packets.len() < MAX_QUEUED
-            && packet.len() <= MAX_QUEUED_OCTETS;
+            && packet.len() <= MAX_QUEUED_OCTETS
+            && self.queued + packet.len() <= self.most_queued;
         if room {
+            self.queued += packet.len();
             packets.push_back(packet);
         }
         room
@@ -169,11 +197,10 @@ impl Neighbours {
         if let Some(entry) = self.entries.get_mut(&(link, address)) {
             entry.mac = Some(mac);
             entry.confirmed_at = now;
-            let waiters = core::mem::take(&mut entry.waiters);
             if entry.asking.take().is_some() {
                 self.find_next();
             }
-            return waiters;
+            return self.take_waiters((link, address));
         }
         if asked && self.make_room() {
             let entry = Entry {
@@ -211,7 +238,7 @@ impl Neighbours {
                 Due::Ask(Question { link, address, mac })
             }
             _ => {
-                let waiters = core::mem::take(&mut entry.waiters);
+                let waiters = self.take_waiters((link, address));
                 self.entries.remove(&(link, address));
                 Due::Unreachable(waiters)
             }
@@ -267,7 +294,7 @@ mod tests {
 
     #[test]
     fn asks_three_times_then_fails() {
-        let mut cache = Neighbours::default();
+        let mut cache = Neighbours::new(1 << 20);
         assert!(cache.resolve(at(0), LINK, host(1)).ask.is_some());
         assert!(
             cache.resolve(at(5), LINK, host(1)).ask.is_none(),
@@ -292,7 +319,7 @@ mod tests {
 
     #[test]
     fn an_answer_releases_and_grows_stale() {
-        let mut cache = Neighbours::default();
+        let mut cache = Neighbours::new(1 << 20);
         let _ = cache.resolve(at(0), LINK, host(1));
         assert!(cache.wait(LINK, host(1), id(7)));
         assert!(
@@ -323,7 +350,7 @@ mod tests {
 
     #[test]
     fn claims_are_bounded() {
-        let mut cache = Neighbours::default();
+        let mut cache = Neighbours::new(1 << 20);
         let _ = cache.learn(at(0), (LINK, host(1)), MAC, false);
         assert!(cache.entries.is_empty(), "nobody asked");
         let _ = cache.learn(at(0), (LINK, host(1)), [255; 6], true);
@@ -340,7 +367,7 @@ mod tests {
             "one that is used stays"
         );
         // All in use and asked about: there is no room, and nothing panics.
-        let mut cache = Neighbours::default();
+        let mut cache = Neighbours::new(1 << 20);
         let asked = (0..5000)
             .filter(|&n| cache.resolve(at(0), LINK, host(n)).ask.is_some())
             .count();

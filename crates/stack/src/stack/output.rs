@@ -16,6 +16,7 @@ use crate::ip::route::Path;
 use crate::ip::{HEADROOM, route};
 use crate::listeners::ListenerId;
 use crate::marks::flow_label;
+use crate::memory::share;
 use crate::packet::{PartialChecksum, Transmit};
 use crate::segment::{Arrival, CHECKSUM_AT, Outgoing};
 use crate::table::{Body, ConnId, Slot};
@@ -57,6 +58,7 @@ impl Stack {
     fn next_output(&mut self, now: Instant) -> Option<Next> {
         loop {
             if let Some((link, packet)) = self.looped.pop_front() {
+                self.looped_octets -= packet.len();
                 self.take_back(now, link, &packet);
                 continue;
             }
@@ -97,7 +99,9 @@ impl Stack {
     /// A packet of our own making: out, to ourselves, or into the queue of a neighbour that is being asked for.
     fn send_packet(&mut self, now: Instant, path: Path, mut octets: Vec<u8>) -> Option<Next> {
         if path.local {
-            if self.looped.len() < MAX_LOOPED {
+            let room = self.memory.part(share::QUEUE);
+            if self.looped.len() < MAX_LOOPED && self.looped_octets + octets.len() <= room {
+                self.looped_octets += octets.len();
                 self.looped.push_back((path.link, octets));
             } else {
                 self.counters.dropped_out += 1;
@@ -145,6 +149,7 @@ impl Stack {
 
     /// A connection's turn: one packet, then it goes to the back of the queue; or it has nothing more.
     fn connection_turn(&mut self, now: Instant, id: ConnId) -> Option<Next> {
+        self.press(id);
         self.refresh_path(id);
         let budget = self.budget(now, id);
         let slot = self.table.get_mut(id)?;
@@ -294,6 +299,7 @@ impl Stack {
         let packets: Vec<_> = cut(&header, &transmit).collect();
         for packet in packets {
             if path.local {
+                self.looped_octets += packet.len();
                 self.looped.push_back((path.link, packet));
             } else {
                 self.reply(path, packet);

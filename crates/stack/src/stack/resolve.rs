@@ -8,7 +8,7 @@ use woshou_wire::arp::{ArpPacket, Operation};
 use woshou_wire::ethernet::{ETHER_TYPE_IPV4, ETHER_TYPE_IPV6, EthernetHeader, MacAddr};
 use woshou_wire::icmpv6::multicast_mac;
 
-use super::{MAX_REPLY_OCTETS, Stack, context};
+use super::{Stack, context};
 use crate::config::{LinkId, Medium};
 use crate::ip::HEADROOM;
 use crate::ip::route::{Path, is_peer_address};
@@ -101,7 +101,7 @@ impl Stack {
 
     /// Queues a whole frame.
     fn send_frame(&mut self, link: LinkId, frame: alloc::vec::Vec<u8>) {
-        if self.replies.octets + frame.len() > MAX_REPLY_OCTETS {
+        if self.replies.octets + frame.len() > self.most_replies() {
             self.counters.dropped_out += 1;
             return;
         }

@@ -4,7 +4,7 @@ use woshou_tcp::connection::Opened;
 use woshou_tcp::event::{Reason, TraceEvent};
 use woshou_tcp::time_wait::TimeWaitAction;
 use woshou_tcp::{
-    Connection, Ecn, Endpoints, Header, Heard, Instant, Refusal, Segment, SeqNum, Wake,
+    Connection, Ecn, Endpoints, Header, Heard, Instant, Pressure, Refusal, Segment, SeqNum, Wake,
 };
 
 use alloc::boxed::Box;
@@ -67,6 +67,7 @@ impl Stack {
         let Some(id) = self.table.id(index) else {
             return;
         };
+        self.press(id);
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
@@ -161,6 +162,10 @@ impl Stack {
         incoming: &Incoming<'_>,
         after: Option<SeqNum>,
     ) {
+        if self.is_too_much_to_open(now, id, incoming.segment.header.flags) {
+            self.count_refusal(Err(Refusal::NoMemory));
+            return;
+        }
         let Some(path) = self.way_back(incoming.endpoints.remote.ip(), incoming.link) else {
             return;
         };
@@ -197,6 +202,11 @@ impl Stack {
     }
 
     fn hand_to_half_open(&mut self, now: Instant, id: ListenerId, incoming: &Incoming<'_>) {
+        // The peer's text, or our SYN,ACK sent again, tries another time.
+        if !incoming.segment.header.flags.rst() && !self.has_room_to_open(now, Pressure::Critical) {
+            self.count_refusal(Err(Refusal::NoMemory));
+            return;
+        }
         let Some(entry) = self.listeners.get_mut(id) else {
             return;
         };

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::net::SocketAddr;
 
 use bytes::Bytes;
-use woshou_tcp::{Endpoints, Instant, Listener, Opening, ReadError, Wake, WriteError};
+use woshou_tcp::{Endpoints, Instant, Listener, Opening, Pressure, ReadError, Wake, WriteError};
 
 use super::{Stack, context};
 use crate::demux::Owner;
@@ -38,6 +38,9 @@ impl Stack {
             .routes
             .find(ip, scope(&to))
             .ok_or(ConnectError::NoRoute(ip))?;
+        if !self.has_room_to_open(now, Pressure::Critical) {
+            return Err(ConnectError::NoMemory);
+        }
         if self
             .routes
             .link(path.link)
@@ -196,6 +199,9 @@ impl Stack {
     /// As [`woshou_tcp::Connection::write`]; while still opening [`WriteError::Full`]; for ids that name nothing
     /// [`WriteError::Finished`].
     pub fn write(&mut self, now: Instant, id: ConnId, octets: &[u8]) -> Result<usize, WriteError> {
+        self.press(id);
+        // What one call takes has to fit, too; the next finds memory short and hears that the buffer is full.
+        let octets = octets.get(..self.room().max(1)).unwrap_or(octets);
         let slot = self.table.of_user_mut(id).ok_or(WriteError::Finished)?;
         let taken = match &mut slot.body {
             Body::Opening(opening) => {
@@ -214,6 +220,7 @@ impl Stack {
     /// # Errors
     /// As [`woshou_tcp::Connection::read`]; [`ReadError::Empty`] while still opening, and for ids that name nothing.
     pub fn read(&mut self, now: Instant, id: ConnId, into: &mut [u8]) -> Result<usize, ReadError> {
+        self.press(id);
         let read = match &mut self.table.of_user_mut(id).ok_or(ReadError::Empty)?.body {
             Body::Opening(opening) => {
                 return Err(opening.ended().map_or(ReadError::Empty, ReadError::Ended));
@@ -229,6 +236,7 @@ impl Stack {
     /// # Errors
     /// As [`Self::read`].
     pub fn read_chunk(&mut self, now: Instant, id: ConnId, max: usize) -> Result<Bytes, ReadError> {
+        self.press(id);
         let chunk = match &mut self.table.of_user_mut(id).ok_or(ReadError::Empty)?.body {
             Body::Opening(opening) => {
                 return Err(opening.ended().map_or(ReadError::Empty, ReadError::Ended));
@@ -287,6 +295,7 @@ impl Stack {
         }
         slot.holder = Holder::Nobody;
         self.settle_and_queue(now, id);
+        self.on_orphan(now, id);
     }
 
     /// Switches Nagle's algorithm off (`true`) or on; while opening, for the connection to come.

@@ -33,6 +33,10 @@ impl Connection {
             return;
         }
         self.user.released = true;
+        if self.state != State::SynReceived {
+            // From now on it is the orphan's.
+            self.timers.stop(Timer::UserTimeout);
+        }
         let unread = self.rcv.buffer.len() > 0 || !self.rcv.reassembly.is_empty();
         self.rcv.buffer.clear();
         if unread && !matches!(self.state, State::Closed | State::TimeWait) {

@@ -192,6 +192,8 @@ impl Connection {
         if !self.timers.runs(Timer::UserTimeout) {
             let after = if self.state == State::SynReceived {
                 self.config.open_timeout
+            } else if self.user.released {
+                self.user_timeout().min(self.config.orphan_timeout)
             } else {
                 self.user_timeout()
             };

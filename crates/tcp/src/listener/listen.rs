@@ -83,9 +83,10 @@ impl Listener {
         let offer = Offer::new(&self.config, setup.receive_mss);
         let agreed = offer.agree(&setup.endpoints, header);
         let remote = &setup.endpoints.remote;
-        let room = self
-            .shares
-            .has_room(self.half_open.len(), self.config.half_open, remote);
+        let room = !self.short_of_memory
+            && self
+                .shares
+                .has_room(self.half_open.len(), self.config.half_open, remote);
         match self.config.syn_cookies {
             SynCookies::Always => return Ok(self.owe_cookie(cx, setup, agreed)),
             SynCookies::WhenFull if !room => return Ok(self.owe_cookie(cx, setup, agreed)),

@@ -13,6 +13,14 @@ const LEAST_CHUNK: usize = 2 * 1024;
 /// Chunks stop doubling here.
 const MOST_CHUNK: usize = 64 * 1024;
 
+/// The owner of `text`, if the text is long and at least half of what the owner keeps alive: a peer whose segments
+/// overlap must not hold 64 KiB with a few octets that count.
+pub(crate) fn owner_to_keep<'a>(text: &Text<'a>) -> Option<&'a Bytes> {
+    let len = text.octets.len();
+    text.owner
+        .filter(|owner| len >= LEAST_KEPT && len >= owner.len() / 2)
+}
+
 /// Text that lies in the queue.
 #[derive(Debug)]
 struct Piece {
@@ -50,24 +58,21 @@ impl ReceiveBuffer {
         self.len
     }
 
-    /// Appends `text`: by reference when it has an owner and is long, else by copy.
+    /// Appends `text`: by reference when its owner is worth keeping for it, else by copy.
     pub(crate) fn push(&mut self, text: Text<'_>) {
-        match text.owner {
-            Some(owner) if text.octets.len() >= LEAST_KEPT => {
-                self.push_bytes(owner.slice_ref(text.octets));
-            }
-            _ => self.copy(text.octets),
+        match owner_to_keep(&text) {
+            Some(owner) => self.push_bytes(owner.slice_ref(text.octets), owner.len()),
+            None => self.copy(text.octets),
         }
     }
 
-    /// Appends `octets` without a copy.
-    pub(crate) fn push_bytes(&mut self, octets: Bytes) {
+    /// Appends `octets` without a copy; they keep `charged` octets of memory alive.
+    pub(crate) fn push_bytes(&mut self, octets: Bytes, charged: usize) {
         if octets.is_empty() {
             return;
         }
         self.len += octets.len();
         self.queue_tail();
-        let charged = octets.len();
         self.enqueue(Piece { octets, charged });
     }
 
@@ -254,7 +259,7 @@ mod tests {
                     Call::PushBytes(len) => {
                         let octets = fresh(len);
                         model.extend_from_slice(&octets);
-                        buffer.push_bytes(Bytes::from(octets));
+                        buffer.push_bytes(Bytes::from(octets), len);
                     }
                     Call::Read(len) => {
                         let mut into = vec![0; len];

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 use woshou_wire::tcp_option::{SackBlock, SackBlocks};
 
-use crate::recv::buffer::{LEAST_KEPT, ReceiveBuffer};
+use crate::recv::buffer::{LEAST_KEPT, ReceiveBuffer, owner_to_keep};
 use crate::segment::Text;
 use crate::seq::SeqNum;
 
@@ -24,6 +24,8 @@ const MOST_CHUNK: usize = 4096;
 const PIECE_OVERHEAD: usize = 2 * size_of::<Piece>() + 16;
 /// Charged for a range: the same.
 const RANGE_OVERHEAD: usize = 2 * size_of::<Range>() + 16;
+/// What a deque of ranges begins with.
+const FIRST_ROOM: usize = 4 * size_of::<Range>();
 /// Ranges remembered as recently reported; a SACK option holds four.
 const RECENT: usize = 8;
 
@@ -32,15 +34,15 @@ const RECENT: usize = 8;
 enum Piece {
     /// Copied; room behind the octets serves what continues them.
     Copied(Vec<u8>),
-    /// Part of the packet that brought it.
-    Kept(Bytes),
+    /// Part of the packet that brought it, which is this large.
+    Kept(Bytes, usize),
 }
 
 impl Piece {
     fn octets(&self) -> &[u8] {
         match self {
             Self::Copied(octets) => octets,
-            Self::Kept(octets) => octets,
+            Self::Kept(octets, _) => octets,
         }
     }
 
@@ -49,16 +51,19 @@ impl Piece {
         PIECE_OVERHEAD
             + match self {
                 Self::Copied(octets) => octets.capacity(),
-                Self::Kept(octets) => octets.len(),
+                Self::Kept(_, owner) => *owner,
             }
     }
 
     /// Hands over the octets after the first `skip`.
     fn move_into(self, skip: usize, into: &mut ReceiveBuffer) {
         match self {
-            Self::Kept(octets) => into.push_bytes(octets.slice(skip.min(octets.len())..)),
+            Self::Kept(octets, owner) => {
+                into.push_bytes(octets.slice(skip.min(octets.len())..), owner);
+            }
             Self::Copied(octets) if octets.len() >= LEAST_KEPT && skip == 0 => {
-                into.push_bytes(Bytes::from(octets));
+                let charged = octets.capacity();
+                into.push_bytes(Bytes::from(octets), charged);
             }
             Self::Copied(octets) => {
                 let octets = octets.get(skip..).unwrap_or_default();
@@ -194,7 +199,10 @@ impl Held {
 
     /// Heap memory held, octets, with what the entries cost.
     fn memory(&self) -> usize {
-        self.charged
+        // The deque keeps the room of ranges that have gone, until the last has.
+        let room = self.ranges.capacity() * size_of::<Range>();
+        let charged = (self.ranges.len() * RANGE_OVERHEAD).max(FIRST_ROOM);
+        self.charged + room.saturating_sub(charged)
     }
 
     /// Forgets everything and gives the memory back.
@@ -249,6 +257,9 @@ impl Held {
                 skip = skip.saturating_sub(length);
             }
             next = next.later(range.end);
+        }
+        if self.ranges.len() < self.ranges.capacity() / 8 {
+            self.ranges.shrink_to(2 * self.ranges.len());
         }
         if self.ranges.is_empty() {
             self.clear();
@@ -360,7 +371,7 @@ impl Insertion<'_> {
         let extends = next == Some(until);
         let cost = piece.charge() + if extends { 0 } else { RANGE_OVERHEAD };
         let full = !extends && all.ranges.len() >= MOST_RANGES;
-        if full || all.charged + cost > self.budget {
+        if full || all.memory() + cost > self.budget {
             return false;
         }
         all.charged += cost;
@@ -388,6 +399,7 @@ impl Insertion<'_> {
 
     /// Lengthens the range at `index` up to `until` by text that begins where it ends.
     fn append(&self, all: &mut Held, index: usize, until: SeqNum) -> bool {
+        let held = all.memory();
         let Some(range) = all.ranges.get_mut(index) else {
             return false;
         };
@@ -404,14 +416,14 @@ impl Insertion<'_> {
         }
         let piece = if new.len() < SMALL {
             let size = (2 * previous).clamp(LEAST_CHUNK, MOST_CHUNK).max(new.len());
-            let fits = all.charged + size + PIECE_OVERHEAD <= self.budget;
+            let fits = held + size + PIECE_OVERHEAD <= self.budget;
             let mut chunk = Vec::with_capacity(if fits { size } else { new.len() });
             chunk.extend_from_slice(new);
             Piece::Copied(chunk)
         } else {
             self.piece(range.end, until)
         };
-        if all.charged + piece.charge() > self.budget {
+        if held + piece.charge() > self.budget {
             return false;
         }
         all.charged += piece.charge();
@@ -436,9 +448,10 @@ impl Insertion<'_> {
     /// The same, kept by reference where that is worth it, else copied to an exact allocation.
     fn piece(&self, from: SeqNum, until: SeqNum) -> Piece {
         let octets = self.octets(from, until);
-        match self.text.owner {
-            Some(owner) if octets.len() >= LEAST_KEPT => Piece::Kept(owner.slice_ref(octets)),
-            _ => Piece::Copied(octets.to_vec()),
+        let owner = self.text.owner;
+        match owner_to_keep(&Text { octets, owner }) {
+            Some(owner) => Piece::Kept(owner.slice_ref(octets), owner.len()),
+            None => Piece::Copied(octets.to_vec()),
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::seq::SeqNum;
 impl Receive {
     /// Octets that still fit.
     fn free(&self) -> u32 {
-        self.capacity
+        self.pressure
+            .receive_limit(self.capacity, self.mss)
             .saturating_sub(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX))
     }
 

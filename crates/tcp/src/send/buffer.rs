@@ -164,12 +164,12 @@ impl SendBuffer {
 
     /// Octets of heap memory held.
     pub(crate) fn memory(&self) -> usize {
-        let chunks: usize = self
-            .chunks
-            .iter()
-            .map(|chunk| chunk.octets.capacity())
-            .sum();
-        chunks + self.chunks.capacity() * size_of::<Chunk>()
+        // All but the last are full: the stream itself tells how long they are.
+        let chunks = match (self.chunks.front(), self.chunks.back()) {
+            (Some(first), Some(last)) => last.start - first.start + last.octets.capacity() as u64,
+            _ => 0,
+        };
+        usize::try_from(chunks).unwrap_or(usize::MAX) + self.chunks.capacity() * size_of::<Chunk>()
     }
 }
 
@@ -238,6 +238,9 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(buffer.len(), model.len());
+                let held: usize = buffer.chunks.iter().map(|chunk| chunk.octets.capacity()).sum();
+                let deque = buffer.chunks.capacity() * size_of::<super::Chunk>();
+                prop_assert_eq!(buffer.memory(), held + deque);
                 prop_assert!(buffer.memory() <= 4 * model.len() + 2 * MOST_CHUNK + 4096);
                 prop_assert!(!model.is_empty() || buffer.memory() == 0);
                 let mut at = 0;

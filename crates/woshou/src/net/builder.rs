@@ -118,6 +118,13 @@ impl Builder {
         self
     }
 
+    /// Most octets of memory that the stack holds, whatever its peers do ([`Config::memory`], as a part of
+    /// [`Builder::config`]). Default: 256 MiB. What was done to keep it shows in [`Net::memory`].
+    pub fn memory(mut self, octets: usize) -> Self {
+        self.config.memory = octets;
+        self
+    }
+
     /// Where sequence numbers, ports and secrets come from. Default: the system's random numbers. A fixed seed is
     /// for tests only: a peer who knows it can guess every sequence number.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {

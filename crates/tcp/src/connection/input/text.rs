@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer, Wake};
+use crate::memory::Pressure;
 use crate::recv::reassembly::Inserted;
 use crate::segment::{Flags, Segment, Text};
 use crate::seq::SeqNum;
@@ -52,12 +53,24 @@ impl Connection {
         let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
         let full = len.div_ceil(u32::from(segment.coalesced.max(1)));
         self.rcv.mss = self.rcv.mss.max(full.min(u32::from(self.advertised_mss())));
+        if self.is_too_much(seq) {
+            // As if it had been lost; the acknowledgement tells where to go on, and that no more window comes.
+            self.rcv.ack.owe(Reason::Gap);
+            return Err(Refusal::NoMemory);
+        }
         if seq != self.rcv.nxt {
             return self.hold_text(seq, text);
         }
         let taken = self.take_text(text);
         self.took_text(cx.now, taken, segment.header.seq.before(seq));
         Ok(())
+    }
+
+    /// Whether there is no memory for text at `seq`. A user who has read everything always gets some: the connection
+    /// gets on, and gives memory back.
+    fn is_too_much(&self, seq: SeqNum) -> bool {
+        let waits = seq != self.rcv.nxt || self.rcv.buffer.len() > 0;
+        self.rcv.pressure == Pressure::Critical && waits
     }
 
     /// Takes text that begins at RCV.NXT, and what was held behind it; where both have an octet, the held one came
