@@ -156,7 +156,7 @@ fn text_out_of_order_goes_first() {
     let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 64).unwrap();
     let attackers = open(&mut pair, listener, 50);
     // The head of each is lost, again and again: all the rest waits for it.
-    let mut heads = std::collections::HashMap::new();
+    let mut heads = std::collections::BTreeMap::new();
     pair.lose = Box::new(move |from, packet| {
         let octets = &packet.octets;
         if from != 0 || octets.len() < 100 {
