@@ -200,9 +200,8 @@ impl Held {
     /// Heap memory held, octets, with what the entries cost.
     fn memory(&self) -> usize {
         // The deque keeps the room of ranges that have gone, until the last has.
-        let room = self.ranges.capacity() * size_of::<Range>();
         let charged = (self.ranges.len() * RANGE_OVERHEAD).max(FIRST_ROOM);
-        self.charged + room.saturating_sub(charged)
+        self.charged + (self.ranges.capacity() * size_of::<Range>()).saturating_sub(charged)
     }
 
     /// Forgets everything and gives the memory back.
