@@ -1,6 +1,6 @@
 //! The listeners: by address, with their accept queues.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::HashMap;
@@ -27,6 +27,8 @@ pub(crate) struct Entry {
     pub(crate) address: SocketAddr,
     /// At `[::]`: IPv4 is not served.
     v6_only: bool,
+    /// Serves every address, ours or not; and every port, if it has none.
+    any: bool,
     /// Instead of the stack's.
     pub(crate) ttl: Option<u8>,
     /// Instead of the stack's.
@@ -59,6 +61,8 @@ pub(crate) struct Listeners {
     entries: Slab<Entry>,
     /// Nothing iterates over it.
     by_address: HashMap<(IpAddr, u16), ListenerId, KeyedHash>,
+    /// Who serves every address, by port; port 0: every port.
+    any: BTreeMap<u16, ListenerId>,
     next_generation: u32,
     /// Whether the one to be inserted next leaves IPv4 alone.
     pub(crate) next_is_v6_only: bool,
@@ -73,6 +77,7 @@ impl Listeners {
         Self {
             entries: Slab::new(),
             by_address: HashMap::with_hasher(hash),
+            any: BTreeMap::new(),
             next_generation: 0,
             next_is_v6_only: false,
             ready: VecDeque::new(),
@@ -113,10 +118,9 @@ impl Listeners {
             self.get(*id)
                 .is_some_and(|entry| entry.listener.is_half_open(endpoints))
         };
-        self.candidates(endpoints.local)
-            .into_iter()
-            .flatten()
-            .find(is_its)
+        let any = self.any(endpoints.local.port());
+        let all = self.candidates(endpoints.local).into_iter().chain(any);
+        all.flatten().find(is_its)
     }
 
     /// Who may be meant by `local`: the exact address first, then the wildcards.
@@ -140,7 +144,29 @@ impl Listeners {
         self.get(id).filter(|entry| !entry.v6_only).map(|_| id)
     }
 
+    /// Who takes what nobody of [`Self::candidates`] does: every address on its port, then every address and port.
+    pub(crate) fn any(&self, port: u16) -> [Option<ListenerId>; 2] {
+        [port, 0].map(|port| self.any.get(&port).copied())
+    }
+
+    /// A listener for every address on `port`, or on every port (0); `None`: there is one already.
+    pub(crate) fn insert_any(&mut self, listener: Listener, port: u16) -> Option<ListenerId> {
+        if self.any.contains_key(&port) {
+            return None;
+        }
+        let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+        let id = self.place(listener, address, true);
+        self.any.insert(port, id);
+        Some(id)
+    }
+
     pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
+        let id = self.place(listener, address, false);
+        self.by_address.insert((address.ip(), address.port()), id);
+        id
+    }
+
+    fn place(&mut self, listener: Listener, address: SocketAddr, any: bool) -> ListenerId {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
         let index = self.entries.insert(Entry {
@@ -148,6 +174,7 @@ impl Listeners {
             listener,
             address,
             v6_only: self.next_is_v6_only,
+            any,
             ttl: None,
             tos: None,
             queue: VecDeque::new(),
@@ -155,12 +182,10 @@ impl Listeners {
             told: false,
             charged: 0,
         });
-        let id = ListenerId {
+        ListenerId {
             index: u32::try_from(index).unwrap_or(u32::MAX),
             generation,
-        };
-        self.by_address.insert((address.ip(), address.port()), id);
-        id
+        }
     }
 
     pub(crate) fn get(&self, id: ListenerId) -> Option<&Entry> {
@@ -186,8 +211,12 @@ impl Listeners {
         self.deadlines.set(id.index, None);
         let entry = self.entries.try_remove(id.index as usize)?;
         self.charged -= entry.charged;
-        self.by_address
-            .remove(&(entry.address.ip(), entry.address.port()));
+        if entry.any {
+            self.any.remove(&entry.address.port());
+        } else {
+            self.by_address
+                .remove(&(entry.address.ip(), entry.address.port()));
+        }
         Some(entry)
     }
 

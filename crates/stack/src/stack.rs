@@ -1,6 +1,7 @@
 //! The stack: what it is made of, and the calls that look at it. Input, output and the user's calls are in the
 //! rooms below.
 
+mod any;
 mod icmp;
 mod input;
 mod marks;

@@ -134,6 +134,32 @@ mod tests {
         }
     }
 
+    /// ISN = M + F(localip, localport, remoteip, remoteport, secretkey): the difference of two at one time is that of their
+    /// F, whatever the time; and half of F's bits change with the four-tuple.
+    //= rfc9293 SHLD-1 test
+    #[test]
+    fn the_expression() {
+        let first = endpoints(LOCAL, REMOTE);
+        let mut flipped = 0;
+        for port in 1..=1000_u16 {
+            let mut other = first;
+            other.remote.set_port(port);
+            let distance = |micros| {
+                let at = Instant::from_micros(micros);
+                KEY.isn(at, &other).distance_from(KEY.isn(at, &first))
+            };
+            let apart = distance(0);
+            assert!([3, 4, 1_000_000, 4 << 32].map(distance) == [apart; 4]);
+            let (one, two) = (
+                KEY.isn(Instant::ZERO, &first).0,
+                KEY.isn(Instant::ZERO, &other).0,
+            );
+            flipped += (one ^ two).count_ones();
+        }
+        // 16,000 expected; the standard deviation is 90.
+        assert!((15_500..16_500).contains(&flipped), "{flipped}");
+    }
+
     //= rfc9293 MUST-9 test
     #[test]
     fn every_part_of_the_four_tuple_and_the_key_count() {

@@ -106,6 +106,7 @@ impl Offer {
     #[must_use]
     //= rfc9293 MUST-14
     //= rfc9293 MUST-65
+    //= rfc9293 MAY-3
     //= rfc9293 SHLD-5
     //= rfc9293 MUST-67
     pub fn syn(&self, timestamp: u32) -> TcpOptions {

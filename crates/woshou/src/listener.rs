@@ -3,14 +3,14 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::net::ToSocketAddrs;
 use tokio::task::coop;
-use woshou_stack::ListenerId;
+use woshou_stack::{ListenError, ListenerId, Stack};
 
 use crate::net::Adopted;
 use crate::shared::Shared;
@@ -36,11 +36,34 @@ impl TcpListener {
         Net::current()?.bind(addr).await
     }
 
+    /// Listens by the current net on every address, ours and (where [`crate::net::Builder::any_ip`] says so) others', on
+    /// `port` or on every port (`None`); backlog 1,024. What the peer aimed at is the stream's
+    /// [`local_addr`](TcpStream::local_addr).
+    ///
+    /// # Errors
+    /// As [`Net::bind_any`]; `NotConnected`: there is no current net.
+    pub fn bind_any(port: Option<u16>) -> io::Result<Self> {
+        Net::current()?.bind_any(port)
+    }
+
     pub(crate) fn listen(net: Net, at: SocketAddr, backlog: u32) -> io::Result<Self> {
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).max(1);
+        Self::open(net, at, |stack| stack.listen(at, backlog))
+    }
+
+    pub(crate) fn listen_any(net: Net, port: Option<u16>, backlog: usize) -> io::Result<Self> {
+        let at = (Ipv6Addr::UNSPECIFIED, port.unwrap_or(0)).into();
+        Self::open(net, at, |stack| stack.listen_any(port, backlog))
+    }
+
+    fn open(
+        net: Net,
+        at: SocketAddr,
+        listen: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
+    ) -> io::Result<Self> {
         let (id, local) = net.call(|shared, _| {
             shared.check()?;
-            let id = shared.stack.listen(at, backlog).map_err(error::listen)?;
+            let id = listen(&mut shared.stack).map_err(error::listen)?;
             shared.listeners.entry(id).or_default();
             Ok::<_, io::Error>((id, shared.stack.listener_address(id).unwrap_or(at)))
         })?;

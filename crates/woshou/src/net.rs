@@ -114,6 +114,14 @@ impl Net {
         Err(last.unwrap_or_else(error::no_address))
     }
 
+    /// As [`TcpListener::bind_any`], on this net.
+    ///
+    /// # Errors
+    /// `AddrInUse`: there is one like it; or the net is over.
+    pub fn bind_any(&self, port: Option<u16>) -> io::Result<TcpListener> {
+        TcpListener::listen_any(self.clone(), port, 1024)
+    }
+
     /// A socket of this net, to be given options before it connects or listens; of the family of `like`.
     #[must_use]
     pub fn socket(&self, like: SocketAddr) -> TcpSocket {

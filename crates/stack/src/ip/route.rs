@@ -18,6 +18,8 @@ pub(crate) struct Link {
     pub(crate) checksum_offload: bool,
     /// Zero, or 576 to 65,535.
     pub(crate) gso_max: u32,
+    /// Packets for others are taken too.
+    pub(crate) any_ip: bool,
 }
 
 impl Link {
@@ -129,6 +131,7 @@ impl Routes {
             addresses: config.addresses,
             checksum_offload: config.checksum_offload,
             gso_max,
+            any_ip: false,
         });
         id
     }
@@ -139,6 +142,12 @@ impl Routes {
             .partition_point(|route| route.to.prefix >= to.prefix);
         self.routes.insert(at, Route { to, link, via });
         self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    pub(crate) fn set_any_ip(&mut self, id: LinkId, any_ip: bool) {
+        if let Some(link) = self.links.get_mut(id.0 as usize) {
+            link.any_ip = any_ip;
+        }
     }
 
     pub(crate) fn link(&self, id: LinkId) -> Option<&Link> {

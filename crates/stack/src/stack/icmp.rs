@@ -43,7 +43,7 @@ impl Stack {
                 identifier,
                 sequence,
                 data,
-            } if !how.group && is_peer_address(source) => {
+            } if !how.group && !how.foreign && is_peer_address(source) => {
                 self.answer_echo(now, link, datagram, ((identifier, sequence), data));
             }
             Message::Error { verdict, quoted } if !how.group => {

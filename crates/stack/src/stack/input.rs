@@ -26,12 +26,16 @@ pub(super) struct How<'a> {
     pub(super) looped: bool,
     /// For everyone on the link, or for a group.
     pub(super) group: bool,
+    /// For an address that is not ours, on a link that takes them.
+    pub(super) foreign: bool,
 }
 
 /// For whom a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Admission {
     Ours,
+    /// Unicast for another, on a link that takes that.
+    Foreign,
     Group,
     /// From an address that can't be a sender.
     BadSource,
@@ -114,9 +118,10 @@ impl Stack {
             Parsed::Whole(datagram) => (datagram.source, datagram.destination),
             Parsed::Fragment(fragment) => (fragment.key.source, fragment.key.destination),
         };
-        let group = match self.admit(link, source, destination, how.looped) {
-            Admission::Ours => false,
-            Admission::Group => true,
+        let (group, foreign) = match self.admit(link, source, destination, how.looped) {
+            Admission::Ours => (false, false),
+            Admission::Foreign => (false, true),
+            Admission::Group => (true, false),
             Admission::BadSource => {
                 self.counters.bad_ip += 1;
                 return;
@@ -126,6 +131,7 @@ impl Stack {
                 return;
             }
         };
+        let how = How { foreign, ..how };
         match parsed {
             Parsed::Whole(datagram) => {
                 self.handle_datagram(
@@ -179,9 +185,20 @@ impl Stack {
             Admission::Ours
         } else if destination.is_multicast() || broadcast(destination) {
             Admission::Group
+        } else if self.takes_for_others(link, source, destination) {
+            Admission::Foreign
         } else {
             Admission::NotOurs
         }
+    }
+
+    /// Whether a packet for somebody else is taken: on an any-IP link, for a unicast address that somebody could have. The
+    /// caller has looked at broadcast and loopback. Its sender may not be its receiver (LAND).
+    fn takes_for_others(&self, link: LinkId, source: IpAddr, destination: IpAddr) -> bool {
+        self.routes.link(link).is_some_and(|link| link.any_ip)
+            && is_peer_address(destination)
+            && source != destination
+            && self.routes.owner_of(destination).is_none()
     }
 
     fn handle_fragment(&mut self, now: Instant, fragment: &Fragment<'_>, how: How<'_>) {
@@ -239,6 +256,7 @@ impl Stack {
         match datagram.protocol {
             protocol if protocol == icmp => self.handle_icmp(now, link, datagram, how),
             _ if how.group || !is_peer_address(datagram.source) => self.counters.not_ours += 1,
+            protocol if how.foreign && protocol != ip_protocol::TCP => self.counters.not_ours += 1,
             ip_protocol::TCP => self.handle_tcp(now, link, datagram, &how.arrival),
             ip_protocol::UDP => self.handle_udp(now, link, datagram, &how.arrival),
             ipv6::NO_NEXT_HEADER if datagram.source.is_ipv6() => {}

@@ -91,7 +91,7 @@ impl Stack {
         let how = How {
             arrival,
             looped: true,
-            group: false,
+            ..How::default()
         };
         self.handle_ip(now, link, packet.get(HEADROOM..).unwrap_or_default(), how);
     }

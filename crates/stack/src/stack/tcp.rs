@@ -142,8 +142,12 @@ impl Stack {
             self.hand_to_half_open(now, id, incoming);
             return;
         }
-        let candidates = self.listeners.candidates(endpoints.local);
-        if let Some(id) = candidates.into_iter().flatten().next() {
+        // A wildcard stands for all addresses of ours, and no other.
+        let ours = self.is_local(endpoints.local);
+        let known = self.listeners.candidates(endpoints.local);
+        let known = known.into_iter().filter(|_| ours);
+        let any = self.listeners.any(endpoints.local.port());
+        if let Some(id) = known.chain(any).flatten().next() {
             self.hand_to_listening(now, id, incoming, after);
         } else {
             let mut cx = context(now, &mut self.outside);

@@ -39,6 +39,7 @@ struct Link {
     device: Box<dyn Device>,
     addresses: Vec<Cidr>,
     routes: Vec<(Cidr, Option<IpAddr>)>,
+    any_ip: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -74,6 +75,7 @@ impl Builder {
             device,
             addresses,
             routes: Vec::new(),
+            any_ip: false,
         });
         self
     }
@@ -104,6 +106,15 @@ impl Builder {
             },
             None,
         )
+    }
+
+    /// Takes TCP for every unicast address on the device added last, ours or not: for proxies, together with
+    /// [`crate::TcpListener::bind_any`]. Does nothing before the first [`Builder::device`].
+    pub fn any_ip(mut self) -> Self {
+        if let Some(link) = self.links.last_mut() {
+            link.any_ip = true;
+        }
+        self
     }
 
     /// The stack's behaviour. Default: [`Config::default`] with the TCP of [`socket_config`].
@@ -218,6 +229,7 @@ fn add_link(stack: &mut Stack, link: &Link) -> LinkId {
         checksum_offload: info.checksum_offload,
         gso_max: info.gso_max,
     });
+    stack.set_any_ip(id, link.any_ip);
     for (to, via) in &link.routes {
         stack.add_route(*to, id, *via);
     }

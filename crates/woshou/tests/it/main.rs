@@ -18,6 +18,7 @@
 //! | many tasks, many connections | `transfer::a_thousand_connections_at_once` |
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod any;
 mod blocking;
 mod clock;
 mod current;

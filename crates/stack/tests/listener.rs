@@ -1,0 +1,141 @@
+//! Listeners, seen from the wire: options of the handshake, and a flood.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::sync::Arc;
+
+use etherparse::{SlicedPacket, TcpOptionElement, TransportSlice};
+use woshou_stack::{Cidr, Config, LinkConfig, LinkId, Medium, Packet, Stack};
+use woshou_tcp::{Config as TcpConfig, Instant, State, SynCookies};
+
+const NOW: Instant = Instant::from_millis(100_000);
+
+fn stack(hosts: std::ops::RangeInclusive<u8>, tcp: TcpConfig) -> (Stack, LinkId) {
+    let config = Config {
+        tcp: Arc::new(tcp),
+        ..Config::default()
+    };
+    let mut stack = Stack::new(Arc::new(config), [*hosts.start(); 32]);
+    let link = stack.add_link(LinkConfig {
+        medium: Medium::Ip,
+        mtu: 1500,
+        addresses: hosts
+            .map(|host| Cidr {
+                address: [10, 0, 0, host].into(),
+                prefix: 24,
+            })
+            .collect(),
+        checksum_offload: false,
+        gso_max: 0,
+    });
+    (stack, link)
+}
+
+/// All that `from` owes goes over, shown to `seen` first.
+fn flow(from: &mut Stack, to: &mut Stack, link: LinkId, seen: &mut impl FnMut(&[u8])) -> bool {
+    let mut any = false;
+    while let Some(transmit) = from.poll_transmit(NOW) {
+        let octets = [transmit.headers, transmit.payload[0], transmit.payload[1]].concat();
+        seen(&octets);
+        let packet = Packet {
+            octets: &octets,
+            owner: None,
+            checksum_valid: false,
+            segment_size: None,
+        };
+        to.handle_packet(NOW, link, packet);
+        any = true;
+    }
+    any
+}
+
+//= rfc9293 MUST-65 test
+//= rfc9293 MAY-3 test
+#[test]
+fn the_mss_is_on_every_syn_and_on_nothing_else() {
+    let cookies = TcpConfig {
+        syn_cookies: SynCookies::Always,
+        ..TcpConfig::default()
+    };
+    for config in [TcpConfig::default(), cookies] {
+        let (mut client, link) = stack(1..=1, config.clone());
+        let (mut server, _) = stack(2..=2, config);
+        let listener = server.listen(([10, 0, 0, 2], 80).into(), 4).unwrap();
+        let id = client
+            .connect(NOW, ([10, 0, 0, 2], 80).into(), None)
+            .unwrap();
+        let mut kinds = [0, 0];
+        let mut seen = |octets: &[u8]| {
+            let sliced = SlicedPacket::from_ip(octets).unwrap();
+            let Some(TransportSlice::Tcp(tcp)) = sliced.transport else {
+                panic!("TCP")
+            };
+            let mss = tcp
+                .options_iterator()
+                .any(|option| matches!(option, Ok(TcpOptionElement::MaximumSegmentSize(1460))));
+            assert_eq!(mss, tcp.syn(), "{tcp:?}");
+            kinds[usize::from(tcp.syn())] += 1;
+        };
+        while flow(&mut client, &mut server, link, &mut seen)
+            | flow(&mut server, &mut client, link, &mut seen)
+        {}
+        let accepted = server.accept(listener).unwrap();
+        client.write(NOW, id, &[7; 5000]).unwrap();
+        client.shutdown(NOW, id);
+        server.shutdown(NOW, accepted);
+        while flow(&mut client, &mut server, link, &mut seen)
+            | flow(&mut server, &mut client, link, &mut seen)
+        {}
+        assert!(kinds[1] == 2 && kinds[0] > 5, "{kinds:?}");
+    }
+}
+
+/// A table that is full of SYNs nobody means: others get in by cookies, with all that they offered.
+#[test]
+fn a_full_table_keeps_nobody_out() {
+    let small = TcpConfig {
+        half_open: 8,
+        ..TcpConfig::default()
+    };
+    let (mut client, link) = stack(1..=1, TcpConfig::default());
+    let (mut server, _) = stack(2..=2, small);
+    let (mut flood, _) = stack(10..=200, TcpConfig::default());
+    let listener = server.listen(([10, 0, 0, 2], 80).into(), 4).unwrap();
+    for host in 10..=200 {
+        let from = Some(([10, 0, 0, host], 4000).into());
+        flood
+            .connect(NOW, ([10, 0, 0, 2], 80).into(), from)
+            .unwrap();
+    }
+    flow(&mut flood, &mut server, link, &mut |_| {});
+    while server.poll_transmit(NOW).is_some() {}
+    assert_eq!(
+        server.connections().len(),
+        4,
+        "the flood's part of the table"
+    );
+    assert_eq!(server.counters().syn_cookies_sent, 191 - 4);
+    let id = client
+        .connect(NOW, ([10, 0, 0, 2], 80).into(), None)
+        .unwrap();
+    while flow(&mut client, &mut server, link, &mut |_| {})
+        | flow(&mut server, &mut client, link, &mut |_| {})
+    {}
+    assert_eq!(client.state(id), State::Established);
+    let accepted = server.accept(listener).unwrap();
+    assert_eq!(server.counters().syn_cookies_received, 1);
+    let (ours, theirs) = (
+        client.info(NOW, id).unwrap(),
+        server.info(NOW, accepted).unwrap(),
+    );
+    assert_eq!(
+        (ours.snd_wscale, ours.rcv_wscale),
+        (theirs.rcv_wscale, theirs.snd_wscale)
+    );
+    assert!(theirs.snd_wscale > 0);
+    server.write(NOW, accepted, b"hello").unwrap();
+    while flow(&mut server, &mut client, link, &mut |_| {})
+        | flow(&mut client, &mut server, link, &mut |_| {})
+    {}
+    let mut into = [0; 9];
+    assert_eq!(client.read(NOW, id, &mut into), Ok(5));
+}
