@@ -1,5 +1,4 @@
 //! Listeners, seen from the wire: options of the handshake, and a flood.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 
