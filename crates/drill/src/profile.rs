@@ -132,6 +132,7 @@ fn linux() -> Knobs {
         receive_buffer: linux_receive_buffer(540_000),
         send_buffer: 262_144,
         challenge_acks_per_second: u8::MAX,
+        mtu_probing: false,
         ..woshou_tcp::Config::default()
     };
     Knobs {
@@ -166,6 +167,7 @@ fn freebsd() -> Knobs {
         receive_buffer: 65_536,
         send_buffer: 32_768,
         challenge_acks_per_second: u8::MAX,
+        mtu_probing: false,
         ..woshou_tcp::Config::default()
     };
     Knobs {

@@ -77,6 +77,7 @@ impl Settings {
         }
         if let Some(mss) = self.max_segment {
             config.mss = Some(mss);
+            config.mss_clamp = Some(mss);
         }
         if let Some(congestion) = &self.congestion {
             config.congestion = Arc::clone(congestion);

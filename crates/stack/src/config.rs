@@ -72,7 +72,7 @@ impl Cidr {
 pub struct LinkConfig {
     /// What its frames are.
     pub medium: Medium,
-    /// Largest IP packet, octets. Less than 68 counts as 68 (RFC 791); IPv6 wants 1,280 (RFC 8200 section 5).
+    /// Largest IP packet, octets; where it varies, the least it may be (RFC 9293 SHLD-6). Less than 68 counts as 68 (RFC 791); IPv6 wants 1,280 (RFC 8200 section 5).
     pub mtu: usize,
     /// Our addresses there; each also makes a route to its prefix.
     pub addresses: Vec<Cidr>,
@@ -105,6 +105,9 @@ pub struct Config {
     pub memory: usize,
     /// Connections that live on after their user let go of them, at most: the oldest is reset. Default 8,192.
     pub orphans: usize,
+    /// The least MTU of an IPv4 path that an ICMP error is believed about; what it says below counts as this. Default
+    /// 552, as Linux; at least 68 (RFC 791). IPv6's is 1,280, and less is ignored (RFC 8201 section 4).
+    pub min_pmtu: u16,
     /// Stateless replies (RST, ICMP errors) a second at most; echo replies are counted apart, with the same
     /// limit. Default 1,000.
     pub replies_per_second: u32,
@@ -126,6 +129,7 @@ impl Default for Config {
             time_wait_entries: 100_000,
             memory: 256 << 20,
             orphans: 8_192,
+            min_pmtu: 552,
             replies_per_second: 1_000,
             challenge_acks_per_second: 1_000,
             option_layout: Layout::default(),

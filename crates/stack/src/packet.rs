@@ -76,7 +76,7 @@ pub struct Counters {
     pub fragments_in: u64,
     /// Datagrams put together from fragments.
     pub reassembled: u64,
-    /// ICMP errors that named a connection of ours.
+    /// ICMP errors about a segment of ours in flight.
     pub icmp_errors_in: u64,
     /// SYNs answered by a cookie (RFC 4987).
     pub syn_cookies_sent: u64,
@@ -88,4 +88,6 @@ pub struct Counters {
     pub backlog_overflows: u64,
     /// SYNs and last acknowledgements of a handshake dropped (or reset) because the accept queue was full.
     pub accept_overflows: u64,
+    /// ICMP errors about TCP that named no connection of ours, or no segment in flight: late or forged (RFC 5927).
+    pub icmp_errors_ignored: u64,
 }

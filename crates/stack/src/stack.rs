@@ -32,7 +32,8 @@ use woshou_tcp::{
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
 use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
-use crate::ip::route::{Path, Routes};
+use crate::ip::pmtu::{self, Pmtus};
+use crate::ip::route::{Path, Routes, mss};
 use crate::limit::Bucket;
 use crate::listeners::Listeners;
 use crate::marks::Marks;
@@ -73,6 +74,7 @@ pub struct Stack {
     next_isn: Option<SeqNum>,
     outside: Outside,
     routes: Routes,
+    pmtus: Pmtus,
     ports: Ports,
     demux: Demux,
     table: Table,
@@ -139,6 +141,7 @@ impl Stack {
                 challenges: ChallengeBudget::new(config.challenge_acks_per_second, key(20)),
             },
             routes: Routes::default(),
+            pmtus: Pmtus::default(),
             ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
             demux: Demux::new(hash(3)),
             table: Table::default(),
@@ -366,7 +369,7 @@ impl Stack {
                 .unwrap_or_else(|| self.isn.isn(now, &endpoints)),
             timestamp_offset: self.isn.timestamp_offset(&endpoints),
             send_mss: path.mss(),
-            receive_mss: path.mss(),
+            receive_mss: self.receive_mss(path),
         }
     }
 
@@ -442,6 +445,27 @@ impl Stack {
     /// Octets of replies that wait at most.
     fn most_replies(&self) -> usize {
         self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS)
+    }
+
+    /// The largest segment that the peer may send us: what the link carries at the least (`LinkConfig::mtu`), whatever
+    /// routers said of the way there, which need not be the way back (RFC 9293 section 3.7.3).
+    //= rfc9293 SHLD-6
+    fn receive_mss(&self, path: &Path) -> u16 {
+        let link = self.routes.link(path.link).filter(|_| !path.local);
+        link.map_or(path.mss(), |link| mss(link.mtu, path.next_hop.is_ipv6()))
+    }
+
+    /// `path`, to `to`, with what routers said of it.
+    fn with_pmtu(&self, now: Instant, path: Path, to: IpAddr) -> Path {
+        let known = self
+            .pmtus
+            .look_up(now, pmtu::destination(to, path.link))
+            .filter(|known| known.mtu < path.mtu && !path.local);
+        known.map_or(path, |known| Path {
+            mtu: known.mtu,
+            mtu_until: known.until,
+            ..path
+        })
     }
 
     /// The way back to the sender of a packet that came by `link`.

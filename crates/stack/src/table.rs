@@ -64,6 +64,21 @@ impl Body {
         }
     }
 
+    pub(crate) fn set_send_mss(&mut self, cx: &mut Context<'_>, send_mss: u16) {
+        match self {
+            Self::Opening(opening) => opening.set_send_mss(send_mss),
+            Self::Connection(connection) => connection.set_send_mss(cx, send_mss),
+        }
+    }
+
+    /// Whether an ICMP error that quotes `seq` is about a segment of its that flies.
+    pub(crate) fn is_in_flight(&self, seq: SeqNum) -> bool {
+        match self {
+            Self::Opening(opening) => opening.is_in_flight(seq),
+            Self::Connection(connection) => connection.is_in_flight(seq),
+        }
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         match self {
             Self::Opening(opening) => opening.poll_timeout(),
@@ -151,8 +166,6 @@ pub(crate) struct Slot {
     pub(crate) nodelay: Option<bool>,
     pub(crate) holder: Holder,
     pub(crate) place: Place,
-    /// The sequence number after the last octet sent, to tell forged ICMP errors from others.
-    pub(crate) sent_up_to: Option<SeqNum>,
     /// In the ready queue.
     ready: bool,
     /// Its output waits for a neighbour's address.
@@ -210,7 +223,6 @@ impl Table {
             nodelay: None,
             holder,
             place: Place::Here,
-            sent_up_to: None,
             ready: false,
             held: false,
             wake: Wake::NONE,

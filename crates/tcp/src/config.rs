@@ -66,6 +66,14 @@ pub struct Config {
     pub ecn: EcnPolicy,
     /// Largest segment to advertise, octets without options; `None`: what the link carries (RFC 9293 MUST-67).
     pub mss: Option<u16>,
+    /// Largest segment in either direction, octets without options: caps what is advertised and what is sent; `None`:
+    /// the link, the path and the peer decide. For paths that drop what is larger and tell nobody.
+    pub mss_clamp: Option<u16>,
+    /// Search for what the path carries where no router tells (PLPMTUD; RFC 4821, RFC 8899): a full segment that times out
+    /// goes again in small ones, and probes find the way up again. Default on.
+    pub mtu_probing: bool,
+    /// How long what a search found holds before larger segments are tried again. Default 10 min (RFC 4821 section 7.4).
+    pub mtu_search_interval: Duration,
     /// Segments that may leave before the first acknowledgement. Default 10 (RFC 6928).
     pub initial_window: u16,
     /// Nagle's algorithm (RFC 9293 SHLD-7). Default on; per connection by `set_nodelay`.
@@ -141,6 +149,9 @@ impl Default for Config {
             sack: true,
             ecn: EcnPolicy::Accept,
             mss: None,
+            mss_clamp: None,
+            mtu_probing: true,
+            mtu_search_interval: Duration::from_secs(600),
             initial_window: 10,
             nagle: true,
             delayed_ack: Duration::from_millis(40),

@@ -6,6 +6,7 @@ mod figures;
 mod input;
 mod marks;
 mod memory;
+mod mtu;
 mod open;
 mod options;
 mod output;
@@ -25,7 +26,8 @@ use crate::congestion::CongestionControl;
 use crate::ecn::EcnState;
 use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
-use crate::options::{Agreed, Setup};
+use crate::mtu_probe::MtuSearch;
+use crate::options::{Agreed, Offer, Setup};
 use crate::paws::Paws;
 use crate::recovery::{Phase, Recovery};
 use crate::recv::Receive;
@@ -39,6 +41,7 @@ use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
 use choices::Choices;
+use mtu::effective_mss;
 pub(crate) use open::SynAck;
 pub use open::{Opened, Opening};
 pub use options::LossPhase;
@@ -73,6 +76,8 @@ pub struct Connection {
     user: User,
     patience: Patience,
     counters: Counters,
+    /// The search for what the path carries, while it is less than the link does.
+    search: Option<Box<MtuSearch>>,
 }
 
 /// What is to be sent besides text, FIN and acknowledgements.
@@ -189,6 +194,7 @@ impl Connection {
                 second: cx.now,
             },
             counters: Counters::default(),
+            search: None,
             agreed,
             config,
         }
@@ -252,7 +258,7 @@ impl Connection {
     //= rfc9293 MUST-56
     //= rfc9293 MUST-47
     pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
-        if seq.between(self.snd.una, self.snd.nxt) {
+        if self.is_in_flight(seq) {
             self.patience.path_error = Some(error);
             self.wake |= Wake::SOFT_ERROR;
             let synchronized = self.state != State::SynReceived;
@@ -261,19 +267,6 @@ impl Connection {
                 self.end(cx, Ended::Unreachable(error));
             }
         }
-    }
-
-    /// The path carries segments of at most `send_mss` octets (without options) from now on; what flies in larger
-    /// ones is sent again (RFC 1191 section 6.5).
-    pub fn set_send_mss(&mut self, cx: &mut Context<'_>, send_mss: u16) {
-        let mss = effective_mss(&self.config, &self.agreed, send_mss);
-        self.setup.send_mss = send_mss;
-        if mss < self.snd.mss {
-            self.recovery.resend_all(&mut self.snd);
-        }
-        self.snd.mss = mss;
-        self.congestion.set_mss(mss);
-        self.rearm(cx.now);
     }
 
     /// What changed for the user since the last call; clears it.
@@ -430,9 +423,7 @@ impl Connection {
     }
 
     fn advertised_mss(&self) -> u16 {
-        self.config.mss.map_or(self.setup.receive_mss, |mss| {
-            mss.min(self.setup.receive_mss)
-        })
+        Offer::new(&self.config, self.setup.receive_mss).mss
     }
 
     /// Tells the watcher where congestion control stands.
@@ -455,22 +446,6 @@ pub(crate) fn window_of_syn(config: &Config) -> u32 {
         .unwrap_or(u32::MAX)
         .min(u32::from(u16::MAX))
 }
-
-/// Eff.snd.MSS (RFC 9293 section 3.7.1): what the peer takes and the path carries, less the timestamps of every
-/// segment.
-//= rfc9293 MUST-16
-fn effective_mss(config: &Config, agreed: &Agreed, send_mss: u16) -> u32 {
-    let options = if agreed.timestamps.is_some() {
-        TIMESTAMPS_LEN
-    } else {
-        0
-    };
-    let mss = agreed.peer_mss.min(send_mss).max(config.min_send_mss);
-    u32::from(mss).saturating_sub(options).max(1)
-}
-
-/// Octets that timestamps take in every segment: ten, and two of padding.
-const TIMESTAMPS_LEN: u32 = 12;
 
 /// IW of RFC 6928 section 2: min(n * MSS, max(2 * MSS, 14600)), with n from the configuration.
 fn initial_window(segments: u16, mss: u32) -> u64 {

@@ -87,6 +87,8 @@ pub enum Reason {
     LimitedTransmit,
     /// The window is shut: one octet to learn whether it opened (RFC 9293 section 3.8.6.1).
     WindowProbe,
+    /// New text in a segment larger than those known to pass: does the path carry it? (RFC 4821 section 7.4).
+    MtuProbe,
     /// Nothing was heard for long: is the peer alive? (RFC 9293 section 3.8.4).
     KeepAlive,
     /// New text.
@@ -147,6 +149,7 @@ impl fmt::Display for Reason {
             Self::LossRecovery => "recovery: another loss shown",
             Self::LimitedTransmit => "limited transmit on duplicate ack",
             Self::WindowProbe => "probe: is the window open?",
+            Self::MtuProbe => "probe: does so much pass at once?",
             Self::KeepAlive => "keep-alive: are you there?",
             Self::Data => "data",
             Self::Close => "close: no more data from here",

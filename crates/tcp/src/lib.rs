@@ -24,6 +24,7 @@ pub mod info;
 pub mod isn;
 pub mod listener;
 pub mod memory;
+mod mtu_probe;
 pub mod options;
 pub mod packed;
 mod paws;

@@ -90,7 +90,10 @@ impl Offer {
             shift
         };
         Self {
-            mss: config.mss.map_or(receive_mss, |mss| mss.min(receive_mss)),
+            mss: [config.mss, config.mss_clamp]
+                .into_iter()
+                .flatten()
+                .fold(receive_mss, u16::min),
             window_scale: config.window_scaling.then(|| {
                 config
                     .window_scale

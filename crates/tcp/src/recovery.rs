@@ -53,6 +53,8 @@ pub(crate) struct Evidence {
     pub(crate) duplicate: bool,
     /// SACK was agreed.
     pub(crate) sack: bool,
+    /// A probe of the path's MTU that flies: its loss is no sign of congestion (RFC 4821 section 7.5).
+    pub(crate) probe: Option<(SeqNum, SeqNum)>,
     /// DupThresh.
     pub(crate) threshold: u8,
 }
@@ -109,7 +111,12 @@ impl Recovery {
             lost |= send.in_flight.mark_first_lost(send.mss);
         }
         if lost && self.phase == Phase::Open {
-            self.enter(now, send, congestion);
+            let probe = evidence.probe;
+            if probe.is_some_and(|(start, end)| send.in_flight.is_all_lost_within(start, end)) {
+                self.owed = Some(Reason::LossRecovery);
+            } else {
+                self.enter(now, send, congestion);
+            }
         }
         if !send.in_flight.has_lost() {
             self.owed = None;
@@ -162,8 +169,18 @@ impl Recovery {
         self.owed = Some(Reason::FastRetransmit);
     }
 
-    /// What flew is gone for another reason than congestion (the window shut on it, the path's MTU fell): send it
-    /// again.
+    /// What flies in segments of more than `mss` octets is too large for the path: send it again. Answers whether there
+    /// was any.
+    pub(crate) fn resend_larger(&mut self, send: &mut Send, mss: u32) -> bool {
+        let any = send.in_flight.mark_larger_lost(mss);
+        if any {
+            self.departed = 0;
+            self.owed = Some(Reason::LossRecovery);
+        }
+        any
+    }
+
+    /// What flew is gone for another reason than congestion (the window shut on it): send it again.
     pub(crate) fn resend_all(&mut self, send: &mut Send) {
         send.in_flight.mark_all_lost(false);
         self.departed = 0;
@@ -247,6 +264,7 @@ mod tests {
                 sacked: 0,
                 duplicate: octets == 0,
                 sack: false,
+                probe: None,
                 threshold: 3,
             };
             self.recovery

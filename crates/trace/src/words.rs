@@ -99,7 +99,7 @@ impl Word {
 }
 
 /// Chinese of every [`Reason`]; the English is its `Display`.
-const REASONS: [(Reason, &str); 25] = [
+const REASONS: [(Reason, &str); 26] = [
     (Reason::Abort, "中止：用户放弃连接"),
     (Reason::NoConnection, "拒绝：此处无人监听"),
     (Reason::WrongAck, "拒绝：确认号有误"),
@@ -111,6 +111,7 @@ const REASONS: [(Reason, &str); 25] = [
     (Reason::LossRecovery, "丢包恢复：又发现一处丢失"),
     (Reason::LimitedTransmit, "受限发送：重复确认时送出新数据"),
     (Reason::WindowProbe, "窗口探测：窗口打开了吗？"),
+    (Reason::MtuProbe, "路径 MTU 探测：更大的段能通过吗？"),
     (Reason::KeepAlive, "保活探测：你还在吗？"),
     (Reason::Data, "数据"),
     (Reason::Close, "挥手：本方向不再发送数据"),

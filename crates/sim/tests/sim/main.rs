@@ -1,6 +1,7 @@
 //! Whole networks, run to the end.
 
 mod log;
+mod mtu;
 mod scenarios;
 mod torture;
 mod world;

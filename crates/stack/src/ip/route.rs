@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
+use woshou_tcp::Instant;
+
 use crate::config::{Cidr, LinkConfig, LinkId, Medium};
 
 /// The largest IP packet handled inside the stack, from one of our addresses to another.
@@ -49,6 +51,8 @@ pub(crate) struct Path {
     /// The destination is ours: handled inside, whatever the link.
     pub(crate) local: bool,
     pub(crate) mtu: u32,
+    /// When `mtu` is to be looked up again: a router's word holds for a while only.
+    pub(crate) mtu_until: Instant,
     /// Of [`Routes::epoch`] when it was found.
     pub(crate) epoch: u32,
 }
@@ -141,6 +145,11 @@ impl Routes {
             .routes
             .partition_point(|route| route.to.prefix >= to.prefix);
         self.routes.insert(at, Route { to, link, via });
+        self.renew();
+    }
+
+    /// What is known of ways has changed: every stored [`Path`] is to be found again.
+    pub(crate) fn renew(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
     }
 
@@ -184,6 +193,7 @@ impl Routes {
                 next_hop: to,
                 local: true,
                 mtu: LOCAL_MTU,
+                mtu_until: Instant::MAX,
                 epoch,
             });
         }
@@ -202,6 +212,7 @@ impl Routes {
             next_hop,
             local: false,
             mtu,
+            mtu_until: Instant::MAX,
             epoch: self.epoch,
         })
     }

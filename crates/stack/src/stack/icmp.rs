@@ -13,6 +13,7 @@ use crate::config::LinkId;
 use crate::demux::Owner;
 use crate::ip::fragments::Expired;
 use crate::ip::icmp::{self, Message, Problem, Quoted, Verdict};
+use crate::ip::pmtu;
 use crate::ip::route::{is_peer_address, mss, socket_address};
 use crate::ip::{Datagram, IpHeader, v4, v6};
 use crate::segment::Arrival;
@@ -234,19 +235,28 @@ impl Stack {
             local: socket_address(quoted.source, quoted.source_port, link),
             remote: socket_address(quoted.destination, quoted.destination_port, link),
         };
-        let Some(Owner::Connection(index)) = self.demux.owner(&endpoints) else {
-            self.half_open_error(now, &endpoints, verdict, quoted.seq);
+        let id = match self.demux.owner(&endpoints) {
+            Some(Owner::Connection(index)) => self.table.id(index),
+            // TIME-WAIT waits for nothing; the error came to the right place.
+            None if self.time_waits.find(&endpoints).is_some() => {
+                self.counters.icmp_errors_in += 1;
+                return;
+            }
+            None => {
+                self.half_open_error(now, &endpoints, verdict, quoted.seq);
+                return;
+            }
+        };
+        let Some((id, slot)) = id.and_then(|id| Some((id, self.table.get_mut(id)?))) else {
             return;
         };
-        let Some(id) = self.table.id(index) else {
+        if !slot.body.is_in_flight(quoted.seq) {
+            self.counters.icmp_errors_ignored += 1;
             return;
-        };
+        }
         self.counters.icmp_errors_in += 1;
         match verdict {
             Verdict::Failed(error) => {
-                let Some(slot) = self.table.get_mut(id) else {
-                    return;
-                };
                 slot.body.handle_path_error(
                     &mut context(now, &mut self.outside),
                     error,
@@ -288,9 +298,13 @@ impl Stack {
                 return;
             }
         }
+        self.counters.icmp_errors_ignored += 1;
     }
 
-    /// A link on the way carries less than we sent (RFC 1191, RFC 8201).
+    /// A link on the way carries less than we sent (RFC 1191, RFC 8201): this connection cuts its segments anew at once,
+    /// others to the destination before they send next, and new ones from the start.
+    ///
+    /// A report about a segment that was small enough is a lie, whatever number it quotes (RFC 5927 section 7.2).
     fn shrink_path(&mut self, now: Instant, id: ConnId, mtu: u32, seq: SeqNum) {
         let Some(slot) = self.table.get_mut(id) else {
             return;
@@ -298,25 +312,28 @@ impl Stack {
         let Body::Connection(connection) = &mut slot.body else {
             return;
         };
-        // Text that waits counts as in flight here: that is wider by what was never sent, and bounded by the buffer.
-        let most = u32::try_from(connection.unacknowledged())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1);
-        if !slot
-            .sent_up_to
-            .is_some_and(|end| seq.between(end - most, end))
-        {
-            return;
-        }
         let v6 = slot.path.next_hop.is_ipv6();
         let mtu = match mtu {
+            // RFC 8201 section 4: "it must discard it".
+            mtu if v6 && mtu < MIN_MTU_V6 => return,
+            mtu if v6 => mtu,
             0 => icmp::plateau_below(slot.path.mtu),
-            mtu if v6 => mtu.max(MIN_MTU_V6),
-            mtu => mtu.max(MIN_MTU_V4),
+            mtu => mtu,
         };
-        if mtu < slot.path.mtu {
-            slot.path.mtu = mtu;
-            connection.set_send_mss(&mut context(now, &mut self.outside), mss(mtu, v6));
+        let least = u32::from(self.config.min_pmtu).max(MIN_MTU_V4);
+        let mtu = if v6 { mtu } else { mtu.max(least) };
+        let may_hold = mtu.saturating_sub(if v6 { 40 + 60 } else { 20 + 60 });
+        if slot.path.local || mtu >= slot.path.mtu || !connection.flies_above(seq, may_hold) {
+            return;
+        }
+        slot.path.mtu = mtu;
+        connection.set_send_mss(&mut context(now, &mut self.outside), mss(mtu, v6));
+        let to = connection.endpoints().remote.ip();
+        let to = pmtu::destination(to, slot.path.link);
+        let known = self.pmtus.look_up(now, to);
+        if known.is_none_or(|known| mtu < known.mtu) {
+            self.pmtus.learn(now, to, mtu);
+            self.routes.renew();
         }
     }
 }

@@ -219,9 +219,17 @@ impl Stack {
         let Some(slot) = self.table.of_user_mut(id) else {
             return;
         };
-        let mss = mss.min(slot.path.mss());
-        if let Body::Connection(connection) = &mut slot.body {
-            connection.set_send_mss(&mut context(now, &mut self.outside), mss);
+        let config = |before: &Config| {
+            Arc::new(Config {
+                mss_clamp: Some(mss),
+                ..before.clone()
+            })
+        };
+        match &mut slot.body {
+            Body::Opening(opening) => opening.set_config(config(opening.config())),
+            Body::Connection(connection) => {
+                connection.set_config(now, config(connection.config()));
+            }
         }
         self.settle_and_queue(now, id);
     }

@@ -6,7 +6,7 @@
 use alloc::vec::Vec;
 
 use woshou_tcp::connection::Plan;
-use woshou_tcp::{Endpoints, Flags, Instant, SeqNum};
+use woshou_tcp::{Endpoints, Flags, Instant};
 
 use super::input::How;
 use super::resolve::Hop;
@@ -150,7 +150,7 @@ impl Stack {
     /// A connection's turn: one packet, then it goes to the back of the queue; or it has nothing more.
     fn connection_turn(&mut self, now: Instant, id: ConnId) -> Option<Next> {
         self.press(id);
-        self.refresh_path(id);
+        self.refresh_path(now, id);
         let budget = self.budget(now, id);
         let slot = self.table.get_mut(id)?;
         let path = slot.path;
@@ -177,27 +177,27 @@ impl Stack {
         Some(Next::Segment(id, plan, hop))
     }
 
-    /// The way may have changed since the last packet.
-    fn refresh_path(&mut self, id: ConnId) {
-        let Some(slot) = self
-            .table
-            .get(id)
-            .filter(|slot| slot.path.epoch != self.routes.epoch)
-        else {
+    /// The way may have changed since the last packet, or what is known of it.
+    fn refresh_path(&mut self, now: Instant, id: ConnId) {
+        let epoch = self.routes.epoch;
+        let is_old = |slot: &&Slot| slot.path.epoch != epoch || now >= slot.path.mtu_until;
+        let Some(slot) = self.table.get(id).filter(is_old) else {
             return;
         };
         // Another way, never another source: the addresses are the connection's name.
         //= rfc9293 MUST-45
-        let path = self.path_to(slot.body.endpoints());
-        if let (Some(path), Some(slot)) = (path, self.table.get_mut(id)) {
-            // What routers said about the way still holds where the way is the same.
-            let same = path.link == slot.path.link && path.next_hop == slot.path.next_hop;
-            let mtu = if same {
-                path.mtu.min(slot.path.mtu)
-            } else {
-                path.mtu
-            };
-            slot.path = Path { mtu, ..path };
+        let endpoints = *slot.body.endpoints();
+        let Some(path) = self.path_to(&endpoints) else {
+            return;
+        };
+        let path = self.with_pmtu(now, path, endpoints.remote.ip());
+        if let Some(slot) = self.table.get_mut(id) {
+            let changed = slot.path.mtu != path.mtu;
+            slot.path = path;
+            if changed {
+                let mut cx = context(now, &mut self.outside);
+                slot.body.set_send_mss(&mut cx, path.mss());
+            }
         }
     }
 
@@ -229,11 +229,12 @@ impl Stack {
         let Body::Connection(connection) = &slot.body else {
             return none;
         };
-        let info = connection.info(now);
-        // SACK blocks take their part of a segment: then one that fills it may be one too many for IP.
+        let max_text = connection.largest_segment(now);
+        // SACK blocks take their part of a segment, and a probe of the path is larger than others: then what fills the
+        // largest may be one too many for IP.
         Budget {
-            max_text: info.snd_mss,
-            may_exceed: info.rcv_ooo > 0,
+            max_text,
+            may_exceed: connection.has_holes() || max_text > connection.segment_len(),
         }
     }
 
@@ -246,11 +247,9 @@ impl Stack {
             body,
             marks,
             flow_label,
-            sent_up_to,
             ..
         } = slot;
         let transmit = body.build(&mut context(now, &mut self.outside), plan);
-        note_sent(sent_up_to, &transmit);
         // Who cuts segments sums them too.
         let partial = link.checksum_offload || transmit.segment_size.is_some();
         let outgoing = Outgoing {
@@ -286,11 +285,9 @@ impl Stack {
             body,
             marks,
             flow_label,
-            sent_up_to,
             ..
         } = slot;
         let transmit = body.build(&mut context(now, &mut self.outside), plan);
-        note_sent(sent_up_to, &transmit);
         let header = Outgoing {
             layout: self.config.option_layout,
             flow_label: *flow_label,
@@ -306,17 +303,6 @@ impl Stack {
             }
         }
     }
-}
-
-/// Remembers how far the connection has sent.
-fn note_sent(sent_up_to: &mut Option<SeqNum>, transmit: &woshou_tcp::Transmit<'_>) {
-    let flags = transmit.header.flags;
-    if flags.rst() {
-        return;
-    }
-    let text = u32::try_from(transmit.text_len()).unwrap_or(u32::MAX);
-    let end = transmit.header.seq + text + u32::from(flags.syn()) + u32::from(flags.fin());
-    *sent_up_to = Some(sent_up_to.map_or(end, |before| before.later(end)));
 }
 
 /// The packets that a device would cut `transmit` into.
@@ -350,7 +336,7 @@ mod tests {
     use crate::marks::Marks;
     use alloc::vec;
     use woshou_tcp::event::Reason;
-    use woshou_tcp::{Ecn, Header};
+    use woshou_tcp::{Ecn, Header, SeqNum};
     use woshou_wire::tcp_option::Layout;
 
     #[test]

@@ -170,9 +170,11 @@ impl Stack {
             self.count_refusal(Err(Refusal::NoMemory));
             return;
         }
-        let Some(path) = self.way_back(incoming.endpoints.remote.ip(), incoming.link) else {
+        let remote = incoming.endpoints.remote.ip();
+        let Some(path) = self.way_back(remote, incoming.link) else {
             return;
         };
+        let path = self.with_pmtu(now, path, remote);
         let mut setup = self.setup(now, incoming.endpoints, &path);
         if let Some(after) = after
             && !setup.iss.after(after)
@@ -231,12 +233,18 @@ impl Stack {
         &mut self,
         now: Instant,
         listener: ListenerId,
-        connection: Box<Connection>,
+        mut connection: Box<Connection>,
         incoming: &Incoming<'_>,
     ) {
-        let Some(path) = self.way_back(incoming.endpoints.remote.ip(), incoming.link) else {
+        let remote = incoming.endpoints.remote.ip();
+        let Some(path) = self.way_back(remote, incoming.link) else {
             return;
         };
+        let path = self.with_pmtu(now, path, remote);
+        if connection.path_mss() != path.mss() {
+            // A router spoke since the SYN.
+            connection.set_send_mss(&mut context(now, &mut self.outside), path.mss());
+        }
         let body = Body::Connection(connection);
         let entry = self.listeners.get(listener);
         let marks = entry.map_or_else(|| self.usual_marks(), |entry| entry.marks(&self.config));

@@ -41,6 +41,7 @@ impl Stack {
         if !self.has_room_to_open(now, Pressure::Critical) {
             return Err(ConnectError::NoMemory);
         }
+        let path = self.with_pmtu(now, path, ip);
         if self
             .routes
             .link(path.link)

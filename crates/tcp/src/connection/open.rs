@@ -195,6 +195,17 @@ impl Opening {
         sent_once.or(echoed.filter(|rtt| *rtt <= now.since(self.started_at)))
     }
 
+    /// The path carries segments of at most `send_mss` octets (without options) from now on.
+    pub fn set_send_mss(&mut self, send_mss: u16) {
+        self.setup.send_mss = send_mss;
+    }
+
+    /// Whether `seq` is that of our SYN, and the SYN was sent (RFC 5927 section 4.1).
+    #[must_use]
+    pub fn is_in_flight(&self, seq: SeqNum) -> bool {
+        self.sent_at.is_some() && seq == self.setup.iss
+    }
+
     /// The network reported an error about our SYN.
     ///
     /// Remembered, and shown when the open times out (RFC 9293 MUST-56); ends the attempt where it will not pass
@@ -202,7 +213,7 @@ impl Opening {
     /// number is ignored (RFC 5927).
     //= rfc9293 SHLD-25
     pub fn handle_path_error(&mut self, cx: &mut Context<'_>, error: PathError, seq: SeqNum) {
-        if seq != self.setup.iss || self.sent_at.is_none() || self.ended.is_some() {
+        if !self.is_in_flight(seq) || self.ended.is_some() {
             return;
         }
         self.path_error = Some(error);

@@ -44,6 +44,9 @@ impl Connection {
         if before.nagle != self.config.nagle {
             self.user.nodelay = !self.config.nagle;
         }
+        if before.mss_clamp != self.config.mss_clamp {
+            self.apply_mss();
+        }
         if before.user_timeout != self.config.user_timeout {
             self.timers.stop(Timer::UserTimeout);
         }

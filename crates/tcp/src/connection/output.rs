@@ -47,7 +47,8 @@ impl Plan {
 
 impl Connection {
     /// What to send next, with at most `max_text` octets of text: more than one segment's worth makes a
-    /// super-segment for a device that cuts it (GSO). Pure: calling it changes nothing.
+    /// super-segment for a device that cuts it (GSO). A probe of the path's MTU is one segment. Pure: calling it
+    /// changes nothing.
     #[must_use]
     pub fn plan(&self, now: Instant, max_text: u32) -> Option<Plan> {
         if let Some((seq, reason)) = self.owed.reset {
@@ -68,6 +69,7 @@ impl Connection {
             let text = self
                 .plan_lost(now, max_text)
                 .or_else(|| self.plan_probe())
+                .or_else(|| self.plan_mtu_probe(now, max_text))
                 .or_else(|| self.plan_new(now, max_text))
                 .or_else(|| self.plan_urgent_notice());
             if text.is_some() {
@@ -260,7 +262,7 @@ impl Connection {
         self.snd.mss.saturating_sub(sack).max(1)
     }
 
-    fn sack_len(&self) -> u32 {
+    pub(super) fn sack_len(&self) -> u32 {
         if !self.agreed.sack || self.rcv.reassembly.is_empty() {
             return 0;
         }
@@ -273,13 +275,13 @@ impl Connection {
         if self.paws.is_some() { 3 } else { 4 }
     }
 
-    fn contiguous(&self, seq: SeqNum, len: u32) -> u32 {
+    pub(super) fn contiguous(&self, seq: SeqNum, len: u32) -> u32 {
         let offset = seq.distance_from(self.snd.text_start()) as usize;
         len.min(u32::try_from(self.snd.buffer.contiguous(offset)).unwrap_or(u32::MAX))
     }
 
     /// Octets that the congestion window leaves.
-    fn congestion_room(&self, now: Instant) -> u64 {
+    pub(super) fn congestion_room(&self, now: Instant) -> u64 {
         let mut window = self.congestion.window();
         if self.is_restart(now) {
             window = window.min(initial_window(self.config.initial_window, self.snd.mss));
@@ -301,11 +303,13 @@ impl Connection {
             _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
             _ => self.build_header(cx.now, plan),
         };
-        self.note_sent(cx, plan);
+        // A probe changes nothing about what others may carry.
         let room = self.room();
+        self.note_sent(cx, plan);
         // Larger than a segment: the device cuts it. `room` is at most an IP packet.
-        let segment_size = (plan.len > room).then(|| u16::try_from(room).unwrap_or(u16::MAX));
-        self.counters.segs_out += u64::from(plan.len.div_ceil(room).max(1));
+        let cut = plan.len > room && plan.reason != Reason::MtuProbe;
+        let segment_size = cut.then(|| u16::try_from(room).unwrap_or(u16::MAX));
+        self.counters.segs_out += u64::from(if cut { plan.len.div_ceil(room) } else { 1 });
         cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
             header,
             len: plan.len,
@@ -423,6 +427,7 @@ impl Connection {
                 self.owed.keep_alive = false;
                 return;
             }
+            Reason::MtuProbe => self.note_mtu_probe(cx.now, &plan),
             Reason::WindowProbe => {
                 self.owed.probe = false;
                 self.start_user_timeout(cx.now);

@@ -122,6 +122,7 @@ impl Connection {
             self.owe_probe();
             return;
         }
+        self.suspect_black_hole(cx.now);
         self.recovery
             .on_timeout(cx.now, &mut self.snd, &mut *self.congestion);
         self.ecn.on_reduced(self.snd.nxt);

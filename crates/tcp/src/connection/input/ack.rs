@@ -110,6 +110,7 @@ impl Connection {
         let mut acked = Acked::default();
         let mut rtt = None;
         if segment.header.ack.after(self.snd.una) {
+            self.excuse_path(segment.header.ack);
             acked = self.advance_una(segment.header.ack);
             rtt = self.sample_rtt(cx, segment, acked.newest_sent_once);
         }
@@ -124,6 +125,7 @@ impl Connection {
                 duplicate
             },
             sack: self.agreed.sack,
+            probe: self.mtu_probe(),
             threshold: self.config.duplicate_threshold,
         };
         let repairing = self.recovery.in_recovery();
@@ -133,6 +135,7 @@ impl Connection {
             self.ecn.on_reduced(self.snd.nxt);
         }
         let marked = self.process_echo(cx.now, segment, prior);
+        self.judge_mtu_probe(cx.now);
         if acked.octets > 0 || sacked > 0 {
             self.congestion.on_ack(&AckSample {
                 now: cx.now,

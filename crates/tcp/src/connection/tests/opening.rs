@@ -280,7 +280,7 @@ fn accepted(syns: u32, timestamps: bool) -> Box<Connection> {
     };
     let mut listener = Listener::new(Arc::new(config.clone()), 1, [3; 16]);
     let mut cx = Context::unwatched(Instant::from_millis(100));
-    let offer = crate::options::Offer::new(&config, 1460);
+    let offer = Offer::new(&config, 1460);
     let syn = Header {
         seq: ISS[0],
         flags: Flags::SYN,
@@ -439,7 +439,7 @@ fn segments_are_as_long_as_peer_path_and_options_allow() {
         header.options.mss = mss;
         header.options.timestamps =
             timestamps.then_some(woshou_wire::tcp_option::Timestamps { value: 1, echo: 0 });
-        let offer = crate::options::Offer::new(&config, 1460);
+        let offer = Offer::new(&config, 1460);
         let agreed = offer.agree(&setup(0).endpoints, &header);
         assert_eq!(
             effective_mss(&config, &agreed, send_mss),

@@ -179,7 +179,9 @@ impl Pair {
                         o.build(&mut cx, plan)
                     }
                     End::Connection(c) => {
-                        let Some(plan) = c.plan(self.now, 1460) else {
+                        let largest = c.plan(self.now, c.largest_segment(self.now));
+                        let probe = largest.filter(|plan| plan.reason == Reason::MtuProbe);
+                        let Some(plan) = probe.or_else(|| c.plan(self.now, c.segment_len())) else {
                             break;
                         };
                         c.build(&mut cx, plan)

@@ -1,0 +1,255 @@
+//! What a segment may carry: the peer's MSS, the path's, the user's limit, and the search for the path's where no router
+//! tells (RFC 9293 section 3.7, RFC 1191, RFC 8201, RFC 4821, RFC 8899).
+
+use alloc::boxed::Box;
+
+use super::{Connection, Plan};
+use crate::config::Config;
+use crate::event::{Context, Reason, Timer};
+use crate::mtu_probe::{MtuSearch, Probe};
+use crate::options::Agreed;
+use crate::recovery::Phase;
+use crate::time::Instant;
+
+/// Octets that timestamps take in every segment: ten, and two of padding.
+const TIMESTAMPS_LEN: u32 = 12;
+/// IPv4: where a search begins (eff_pmtu of RFC 4821 section 7.2 allows 1,024; tunnels of tunnels carry it).
+const BASE_V4: u16 = 1024;
+/// IPv4: where it begins when not even that passes: what fits into the 576 octets that every host takes.
+const FLOOR_V4: u16 = 512;
+/// IPv6: every link carries 1,280 octets (RFC 8200 section 5), so this passes everywhere.
+const BASE_V6: u16 = 1220;
+/// Full segments that must follow a probe, so that its loss shows by acknowledgements (RFC 4821 section 7.4).
+const BEHIND_PROBE: u32 = 4;
+
+/// Eff.snd.MSS (RFC 9293 section 3.7.1): what the peer takes, the path carries and the user allows, less the timestamps
+/// of every segment.
+//= rfc9293 MUST-16
+pub(super) fn effective_mss(config: &Config, agreed: &Agreed, send_mss: u16) -> u32 {
+    let options = if agreed.timestamps.is_some() {
+        TIMESTAMPS_LEN
+    } else {
+        0
+    };
+    let mss = agreed.peer_mss.min(send_mss);
+    let mss = config.mss_clamp.map_or(mss, |clamp| mss.min(clamp));
+    let mss = mss.max(config.min_send_mss);
+    u32::from(mss).saturating_sub(options).max(1)
+}
+
+impl Connection {
+    /// The path carries segments of at most `send_mss` octets (without options) from now on. What flies in larger ones is
+    /// sent again at once, and is no sign of congestion (RFC 1191 section 6.5). Where it carries more than before and
+    /// [`Config::mtu_probing`] is on, larger segments are tried with one probe first.
+    pub fn set_send_mss(&mut self, cx: &mut Context<'_>, send_mss: u16) {
+        let before = self.send_limit();
+        self.setup.send_mss = send_mss;
+        let flying = self.search.as_deref().and_then(MtuSearch::flying);
+        if let Some(probe) = flying.filter(|probe| probe.size > send_mss) {
+            self.resend_probe(probe);
+        }
+        let ceiling = self.ceiling();
+        let low = before.min(ceiling);
+        self.search = (self.config.mtu_probing && low < ceiling)
+            .then(|| Box::new(MtuSearch::new(low, ceiling, ceiling)));
+        self.apply_mss();
+        self.rearm(cx.now);
+    }
+
+    /// What it was told last that the path carries, octets of text without options.
+    #[must_use]
+    pub fn path_mss(&self) -> u16 {
+        self.setup.send_mss
+    }
+
+    /// Whether `seq` is the number of an octet sent and not acknowledged: what an ICMP error that is not forged quotes
+    /// (RFC 5927 section 4.1).
+    #[must_use]
+    pub fn is_in_flight(&self, seq: crate::SeqNum) -> bool {
+        seq.between(self.snd.una, self.snd.nxt)
+    }
+
+    /// Whether what was sent with `seq` may have been more than `octets` octets of text: less is never too big for a
+    /// path that carries so many.
+    #[must_use]
+    pub fn flies_above(&self, seq: crate::SeqNum, octets: u32) -> bool {
+        self.is_in_flight(seq) && self.snd.in_flight.record_len(seq) > octets
+    }
+
+    /// What the path carries, as far as it is known: the link's or a router's word, or what a search has found.
+    fn send_limit(&self) -> u16 {
+        let found = self.search.as_deref().map_or(u16::MAX, MtuSearch::low);
+        self.setup.send_mss.min(found)
+    }
+
+    /// The probe that flies, for loss detection.
+    pub(super) fn mtu_probe(&self) -> Option<(crate::SeqNum, crate::SeqNum)> {
+        let probe = self.search.as_deref()?.flying()?;
+        Some((probe.start, probe.end))
+    }
+
+    /// The largest segment worth trying.
+    fn ceiling(&self) -> u16 {
+        let clamp = self.config.mss_clamp.unwrap_or(u16::MAX);
+        self.setup.send_mss.min(self.agreed.peer_mss).min(clamp)
+    }
+
+    /// Segments are cut anew by what is known now.
+    pub(super) fn apply_mss(&mut self) {
+        let mss = effective_mss(&self.config, &self.agreed, self.send_limit());
+        if mss < self.snd.mss && self.recovery.resend_larger(&mut self.snd, mss) {
+            // What is sent again has its whole time to be acknowledged.
+            self.timers.stop(Timer::Retransmission);
+        }
+        self.snd.mss = mss;
+        self.congestion.set_mss(mss);
+    }
+
+    /// The retransmission timer fires: may a black hole swallow what is larger than the link's neighbour takes?
+    ///
+    /// What was lost is sent again in small pieces at the first timeout already; where the network has merely been busy,
+    /// an acknowledgement of what was not sent again shows it, or the first new text that flies afterwards probes the old
+    /// size. A full segment that SACK reported excuses the path, but not for ever.
+    pub(super) fn suspect_black_hole(&mut self, now: Instant) {
+        if !self.config.mtu_probing {
+            return;
+        }
+        let again_after = self.config.mtu_search_interval;
+        let head = self.snd.una;
+        if let Some(search) = self.search.as_deref_mut() {
+            match search.flying() {
+                Some(probe) if probe.start == head => search.on_failure(now, again_after),
+                _ => search.forget(),
+            }
+        }
+        let limit = self.send_limit().min(self.ceiling());
+        let first = self.patience.backoff == 0;
+        let base = match self.setup.endpoints.remote.is_ipv6() {
+            true => BASE_V6,
+            false if limit > BASE_V4 || first => BASE_V4,
+            false => FLOOR_V4,
+        };
+        let small = effective_mss(&self.config, &self.agreed, base);
+        let in_flight = &self.snd.in_flight;
+        let arrived = in_flight.has_sacked_segment(self.snd.mss)
+            || (!self.agreed.sack && self.recovery.duplicates > 0);
+        // The loss of a single segment is no sign yet.
+        let alone = in_flight.octets() < 2 * u64::from(self.snd.mss);
+        let excused = (self.patience.backoff < 2 && arrived) || (first && alone);
+        if base >= limit || excused || in_flight.record_len(head) <= small {
+            return;
+        }
+        let ceiling = self.ceiling();
+        match self.search.as_deref_mut() {
+            Some(search) => search.fall(base),
+            None => self.search = Some(Box::new(MtuSearch::new(base, limit, ceiling))),
+        }
+        self.apply_mss();
+    }
+
+    /// Octets of text in the next probe.
+    fn probe_len(&self, now: Instant) -> Option<u32> {
+        let size = self.search.as_deref()?.candidate(now, self.ceiling())?;
+        let mss = effective_mss(&self.config, &self.agreed, size);
+        Some(mss.saturating_sub(self.sack_len()))
+    }
+
+    /// Octets of text in the largest segment that may leave now: a probe's, or any other's.
+    #[must_use]
+    pub fn largest_segment(&self, now: Instant) -> u32 {
+        let probe = self.probe_len(now).unwrap_or(0);
+        self.snd.mss.max(probe)
+    }
+
+    /// Octets of text in a full segment without SACK blocks.
+    #[must_use]
+    pub fn segment_len(&self) -> u32 {
+        self.snd.mss
+    }
+
+    /// Whether text arrived out of order, so that SACK blocks shorten segments.
+    #[must_use]
+    pub fn has_holes(&self) -> bool {
+        !self.rcv.reassembly.is_empty()
+    }
+
+    /// After a timeout, `ack` covers more than a small segment's worth that was not sent again: the first copies arrived,
+    /// and the path carries full segments.
+    pub(super) fn excuse_path(&mut self, ack: crate::SeqNum) {
+        let lost = self.search.as_ref().and(self.snd.in_flight.next_lost());
+        let Some((start, _)) = lost.filter(|_| matches!(self.recovery.phase, Phase::Loss { .. }))
+        else {
+            return;
+        };
+        if !ack.after(start + self.snd.mss) {
+            return;
+        }
+        let ceiling = self.ceiling();
+        if let Some(search) = self.search.as_deref_mut() {
+            search.stand_up();
+        }
+        self.search = self.search.take().filter(|search| !search.is_over(ceiling));
+        self.apply_mss();
+    }
+
+    /// New text in a segment larger than any that is known to pass (RFC 4821 section 7.4).
+    pub(super) fn plan_mtu_probe(&self, now: Instant, max_text: u32) -> Option<Plan> {
+        self.search.as_deref()?;
+        let calm = self.recovery.phase == Phase::Open
+            && self.recovery.duplicates == 0
+            && !self.snd.in_flight.has_sacked()
+            && !self.snd.in_flight.has_lost();
+        let len = self.probe_len(now).filter(|_| calm)?;
+        let seq = self.snd.nxt;
+        let with_followers = len + BEHIND_PROBE * self.snd.mss;
+        let fits = len > self.snd.mss
+            && len <= max_text
+            && self.snd.unsent() >= with_followers
+            && self.snd.usable_window() >= with_followers
+            && self.congestion_room(now) >= u64::from(len)
+            && self.contiguous(seq, len) == len;
+        fits.then_some(Plan {
+            reason: Reason::MtuProbe,
+            seq,
+            len,
+            fin: false,
+        })
+    }
+
+    /// A probe left.
+    pub(super) fn note_mtu_probe(&mut self, now: Instant, plan: &Plan) {
+        let ceiling = self.ceiling();
+        if let Some(search) = self.search.as_deref_mut()
+            && let Some(size) = search.candidate(now, ceiling)
+        {
+            let (start, end) = (plan.seq, plan.seq + plan.len);
+            search.on_sent(Probe { start, end, size });
+        }
+    }
+
+    /// An acknowledgement may tell what became of a probe.
+    pub(super) fn judge_mtu_probe(&mut self, now: Instant) {
+        let Some(search) = self.search.as_deref_mut() else {
+            return;
+        };
+        let Some(probe) = search.flying() else {
+            return;
+        };
+        let again_after = self.config.mtu_search_interval;
+        if self.snd.una.at_or_after(probe.end) {
+            search.on_success(now, again_after);
+            let ceiling = self.ceiling();
+            self.search = self.search.take().filter(|search| !search.is_over(ceiling));
+            self.apply_mss();
+        } else if self.snd.in_flight.is_lost_within(probe.start, probe.end) {
+            search.on_failure(now, again_after);
+            self.resend_probe(probe);
+        }
+    }
+
+    /// A probe that was lost goes again in segments that pass; that is no sign of congestion (RFC 4821 section 7.5).
+    fn resend_probe(&mut self, probe: Probe) {
+        self.snd.in_flight.mark_lost_within(probe.start, probe.end);
+        self.recovery.owed = self.recovery.owed.or(Some(Reason::LossRecovery));
+    }
+}
