@@ -187,6 +187,14 @@ impl Recovery {
         self.owed = send.in_flight.has_lost().then_some(Reason::LossRecovery);
     }
 
+    /// SND.UNA stands where a range begins that SACK reported: the peer has dropped it again (RFC 2018 section 8). It is
+    /// sent again; others that SACK reported count until SND.UNA comes to them, or the timer fires.
+    pub(crate) fn check_reneging(&mut self, send: &mut Send) {
+        if send.in_flight.forget_first_sack() {
+            self.owed = Some(Reason::LossRecovery);
+        }
+    }
+
     /// The retransmission timer fired: all that flies is lost (RFC 6298 5.4, RFC 5681 section 3.1).
     ///
     /// ssthresh falls once for a loss, not at each repetition of the same segment (RFC 5681 section 3.1, equation 4).

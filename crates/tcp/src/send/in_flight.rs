@@ -295,6 +295,17 @@ impl InFlight {
         true
     }
 
+    /// The oldest record, if SACK reported it, is lost; returns whether it was so.
+    pub(crate) fn forget_first_sack(&mut self) -> bool {
+        let reported = self.oldest().is_some_and(|sent| sent.fate == Fate::Sacked);
+        if reported {
+            self.set_fate(0, Fate::Lost);
+            let edge = self.highest_sacked;
+            self.highest_sacked = edge.filter(|_| self.sacked > 0);
+        }
+        reported
+    }
+
     /// Everything not reported by SACK is lost (RFC 6298 5.4: the timer fired; RFC 2018 section 8 when `renege`:
     /// the peer may have dropped what it reported).
     pub(crate) fn mark_all_lost(&mut self, renege: bool) {

@@ -50,7 +50,7 @@ impl Connection {
             && window > 0 // the answer to a probe repeats itself without any loss
             && !self.snd.in_flight.is_empty();
         self.process_acknowledgement(cx, segment, duplicate);
-        self.update_send_window(segment, window);
+        self.update_send_window(cx.now, segment, window);
         self.process_ack_of_fin(cx)
     }
 
@@ -112,6 +112,7 @@ impl Connection {
         if segment.header.ack.after(self.snd.una) {
             self.excuse_path(segment.header.ack);
             acked = self.advance_una(segment.header.ack);
+            self.recovery.check_reneging(&mut self.snd);
             rtt = self.sample_rtt(cx, segment, acked.newest_sent_once);
         }
         let sacked = self.process_sack(segment);
@@ -232,7 +233,8 @@ impl Connection {
         Some(sample)
     }
 
-    /// Takes the peer's SACK blocks; those outside SND.UNA .. SND.NXT say nothing (RFC 2018, RFC 2883).
+    /// Takes the peer's SACK blocks; those that do not lie between SND.UNA, exclusively, and SND.NXT say nothing
+    /// (RFC 2018, RFC 2883).
     fn process_sack(&mut self, segment: &Segment<'_>) -> u64 {
         if !self.agreed.sack {
             return 0;
@@ -240,9 +242,8 @@ impl Connection {
         let mut newly = 0;
         for block in segment.header.options.sack.as_slice() {
             let (left, right) = (SeqNum(block.left), SeqNum(block.right));
-            let sane = left.before(right)
-                && left.at_or_after(self.snd.una)
-                && right.at_or_before(self.snd.nxt);
+            let sane =
+                left.before(right) && left.after(self.snd.una) && right.at_or_before(self.snd.nxt);
             if sane {
                 newly += self.snd.in_flight.mark_sacked(left, right, self.snd.mss);
             }
@@ -254,7 +255,7 @@ impl Connection {
     ///
     /// What acknowledges more is newer, too, even where it repeats old text: the RFC's rule would keep the window and
     /// move it along with SND.UNA, beyond what was offered.
-    fn update_send_window(&mut self, segment: &Segment<'_>, window: u32) {
+    fn update_send_window(&mut self, now: Instant, segment: &Segment<'_>, window: u32) {
         let (mut seq, ack) = (segment.header.seq, segment.header.ack);
         if self.rcv.wnd() == 0 {
             // It may count a probe that was not taken.
@@ -282,8 +283,13 @@ impl Connection {
             self.patience.backoff = 0;
             self.timers.stop(Timer::Persist);
             //= rfc9293 SHLD-17
-            // What was sent into the shut window was dropped there.
-            self.recovery.resend_all(&mut self.snd);
+            // What was sent into the shut window was dropped there. Not what went again less than a round trip ago: a peer
+            // that shuts and opens its window with every acknowledgement would be sent everything each time.
+            let rtt = self.rtt.srtt().unwrap_or_default();
+            let oldest = self.snd.in_flight.oldest();
+            if oldest.is_some_and(|sent| !sent.retransmitted || now.since(sent.at) >= rtt) {
+                self.recovery.resend_all(&mut self.snd);
+            }
         }
     }
 
