@@ -72,7 +72,8 @@ impl Cidr {
 pub struct LinkConfig {
     /// What its frames are.
     pub medium: Medium,
-    /// Largest IP packet, octets; where it varies, the least it may be (RFC 9293 SHLD-6). Less than 68 counts as 68 (RFC 791); IPv6 wants 1,280 (RFC 8200 section 5).
+    /// Largest IP packet, octets; where it varies, the least it may be (RFC 9293 SHLD-6). Less than 68 counts as 68
+    /// (RFC 791); IPv6 wants 1,280 (RFC 8200 section 5).
     pub mtu: usize,
     /// Our addresses there; each also makes a route to its prefix.
     pub addresses: Vec<Cidr>,

@@ -585,6 +585,193 @@ fn segments_in_fragments_are_segments() {
     assert_eq!(tcp.checksum(), checksum);
 }
 
+// ---- what the network says about a path ----
+
+/// An ICMP error of either family from a router, about `packet`.
+fn report(kind: (u8, u8), field: u32, packet: &[u8]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let bytes = field.to_be_bytes();
+    let quoted = &packet[..packet.len().min(100)];
+    if packet[0] >> 4 == 4 {
+        let builder = PacketBuilder::ipv4([10, 0, 0, 77], OURS4, 64);
+        let builder = builder.icmpv4_raw(kind.0, kind.1, bytes);
+        builder.write(&mut octets, quoted).unwrap();
+    } else {
+        let router: Ipv6Addr = "fd00::77".parse().unwrap();
+        let builder = PacketBuilder::ipv6(router.octets(), ours6(), 64);
+        let builder = builder.icmpv6_raw(kind.0, kind.1, bytes);
+        builder.write(&mut octets, quoted).unwrap();
+    }
+    octets
+}
+
+/// A connection to `to` whose full segments are lost, and the first of them.
+fn with_text_in_flight(to: &str) -> (Pair, woshou_stack::ConnId, Vec<u8>) {
+    let mut pair = Pair::new();
+    let (client, _, _) = pair.connected(at(to, 80));
+    pair.lose = Box::new(|from, flying| from == 0 && flying.octets.len() > 600);
+    let before = pair.log.len();
+    pair.stacks[0]
+        .write(pair.now, client, &pattern(5000))
+        .unwrap();
+    pair.pump();
+    let first = pair.log[before..]
+        .iter()
+        .find(|(from, f)| *from == 0 && f.octets.len() > 600);
+    let first = first.unwrap().1.octets.clone();
+    (pair, client, first)
+}
+
+//= rfc9293 MUST-54 test
+#[test]
+fn an_icmp_error_reaches_the_connection_that_caused_it_and_no_other() {
+    for (to, kind, error) in [
+        ("10.0.0.2", (3, 1), PathError::HostUnreachable),
+        ("fd00::2", (1, 3), PathError::HostUnreachable),
+    ] {
+        let (mut pair, client, first) = with_text_in_flight(to);
+        let other = pair.stacks[0].connect(pair.now, at(to, 81), None).unwrap();
+        pair.pump();
+        let before = pair.stacks[0].counters();
+        assert!(answers(&mut pair, &report(kind, 0, &first)).is_empty());
+        let stack = &pair.stacks[0];
+        assert_eq!(stack.connection(client).unwrap().path_error(), Some(error));
+        assert!(
+            stack
+                .connection(other)
+                .is_none_or(|c| c.path_error().is_none())
+        );
+        assert_eq!(stack.counters().icmp_errors_in, before.icmp_errors_in + 1);
+        // One octet beyond what flies, and one before: forged.
+        let seq_at = if to.contains(':') { 44 } else { 24 };
+        let seq = u32::from_be_bytes(first[seq_at..seq_at + 4].try_into().unwrap());
+        for wrong in [seq.wrapping_sub(1), seq.wrapping_add(5000)] {
+            let mut forged = first.clone();
+            forged[seq_at..seq_at + 4].copy_from_slice(&wrong.to_be_bytes());
+            let ignored = pair.stacks[0].counters().icmp_errors_ignored;
+            assert!(answers(&mut pair, &report(kind, 0, &forged)).is_empty());
+            assert_eq!(pair.stacks[0].counters().icmp_errors_ignored, ignored + 1);
+        }
+    }
+}
+
+//= rfc9293 MUST-55 test
+#[test]
+fn source_quench_is_dropped_without_a_word() {
+    let (mut pair, client, first) = with_text_in_flight("10.0.0.2");
+    let before = (
+        pair.stacks[0].info(pair.now, client),
+        pair.stacks[0].counters(),
+    );
+    assert!(answers(&mut pair, &report((4, 0), 0, &first)).is_empty());
+    let mut after = pair.stacks[0].counters();
+    after.packets_in -= 1;
+    assert_eq!((pair.stacks[0].info(pair.now, client), after), before);
+    assert_eq!(
+        pair.stacks[0].connection(client).unwrap().path_error(),
+        None
+    );
+}
+
+/// What a report makes of the segments of a path of 1,500 octets; zero: nothing.
+#[test]
+fn what_routers_may_say_of_a_path() {
+    let v4 = |mtu| ("10.0.0.2", (3, 4), mtu);
+    let v6 = |mtu| ("fd00::2", (2, 0), mtu);
+    for ((to, kind, mtu), expected) in [
+        (v4(1400), 1400),
+        (v4(1500), 0),
+        (v4(9000), 0),
+        (v4(68), 552),
+        (v4(551), 552),
+        (v4(0), 1492),
+        (v6(1400), 1400),
+        (v6(1280), 1280),
+        (v6(1279), 0),
+        (v6(0), 0),
+        (v6(u32::MAX), 0),
+    ] {
+        let (mut pair, client, first) = with_text_in_flight(to);
+        answers(&mut pair, &report(kind, mtu, &first));
+        let expected = if expected == 0 { 1500 } else { expected };
+        assert_eq!(
+            pair.stacks[0].path_mtu(client),
+            Some(expected),
+            "{to} {mtu}"
+        );
+        let headers = if to.contains(':') { 72 } else { 52 };
+        let info = pair.stacks[0].info(pair.now, client).unwrap();
+        assert_eq!(info.snd_mss, expected - headers, "{to} {mtu}");
+    }
+}
+
+#[test]
+fn a_small_segment_is_never_too_big() {
+    let mut pair = Pair::new();
+    let (client, _, _) = pair.connected(at("10.0.0.2", 80));
+    pair.lose = Box::new(|_, _| true);
+    pair.stacks[0].write(pair.now, client, b"small").unwrap();
+    let before = pair.log.len();
+    pair.pump();
+    let packet = pair.log[before].1.octets.clone();
+    answers(&mut pair, &report((3, 4), 600, &packet));
+    assert_eq!(pair.stacks[0].path_mtu(client), Some(1500));
+}
+
+//= rfc9293 SHLD-6 test
+#[test]
+fn new_connections_know_the_path_and_advertise_the_link() {
+    for (to, kind, headers) in [("10.0.0.2", (3, 4), 40), ("fd00::2", (2, 0), 60)] {
+        let (mut pair, _, first) = with_text_in_flight(to);
+        answers(&mut pair, &report(kind, 1400, &first));
+        pair.lose = Box::new(|_, _| false);
+        let start = pair.now;
+        let fresh = pair.stacks[0].connect(pair.now, at(to, 80), None).unwrap();
+        let before = pair.log.len();
+        pair.pump();
+        let syn = pair.log[before..]
+            .iter()
+            .map(|(_, f)| &f.octets)
+            .find_map(|octets| match transport(octets) {
+                TransportSlice::Tcp(tcp) if tcp.syn() && !tcp.ack() => Some(
+                    tcp.options_iterator()
+                        .flatten()
+                        .find_map(|option| match option {
+                            etherparse::TcpOptionElement::MaximumSegmentSize(mss) => Some(mss),
+                            _ => None,
+                        }),
+                ),
+                _ => None,
+            });
+        assert_eq!(syn, Some(Some(1500 - headers)), "the link's");
+        pair.run_for(Duration::from_millis(100));
+        assert_eq!(pair.stacks[0].path_mtu(fresh), Some(1400));
+        let mss = |pair: &Pair| pair.stacks[0].info(pair.now, fresh).unwrap().snd_mss;
+        assert_eq!(mss(&pair), u32::from(1400 - headers - 12), "the path's");
+        // Ten minutes later the report is forgotten, when something is sent.
+        pair.run_for(Duration::from_secs(601) - pair.now.since(start));
+        pair.stacks[0].write(pair.now, fresh, b"x").unwrap();
+        pair.pump();
+        assert_eq!(pair.stacks[0].path_mtu(fresh), Some(1500));
+    }
+}
+
+//= rfc9293 MAY-4 test
+#[test]
+fn what_is_sent_again_has_the_same_identification() {
+    let mut pair = Pair::new();
+    let (client, _, _) = pair.connected(at("10.0.0.2", 80));
+    pair.lose = Box::new(|from, _| from == 0);
+    let before = pair.log.len();
+    pair.stacks[0].write(pair.now, client, b"again").unwrap();
+    pair.run_for(Duration::from_secs(2));
+    let sent: Vec<_> = pair.log[before..].iter().map(|(_, f)| &f.octets).collect();
+    assert!(sent.len() >= 2);
+    for packet in sent {
+        assert_eq!(packet[4..8], [0, 0, 0x40, 0], "identification, DF");
+    }
+}
+
 // ---- Ethernet ----
 
 const MAC1: [u8; 6] = [2, 0, 0, 0, 0, 1];

@@ -49,7 +49,8 @@ pub(crate) fn parse(octets: &[u8], link: LinkId) -> Option<Parsed<'_>> {
     }))
 }
 
-/// The wire's header for `ip`.
+/// The wire's header for `ip`: the same for a packet that is sent again.
+//= rfc9293 MAY-4
 pub(crate) const fn header(ip: &IpHeader, source: Ipv4Addr, destination: Ipv4Addr) -> Ipv4Header {
     Ipv4Header {
         source,
