@@ -67,6 +67,7 @@ pub trait CongestionControl: Debug + Send {
     fn name(&self) -> &'static str;
 }
 
+//= rfc9293 MAY-18
 /// Makes an algorithm's state for a new connection.
 pub trait CongestionFactory: Debug + Send + Sync {
     /// For a connection whose segments carry `mss` octets and that may start with `initial_window` octets.

@@ -35,6 +35,8 @@ pub(crate) struct Receive {
     pub(crate) buffer: ReceiveBuffer,
     /// Text out of order.
     pub(crate) reassembly: Reassembly,
+    /// What arrived again and was not reported yet (D-SACK, RFC 2883): the newest such text.
+    pub(crate) repeated: Option<(SeqNum, SeqNum)>,
     /// The number of the peer's FIN, once seen, in order or not.
     pub(crate) fin: Option<SeqNum>,
     /// The number after the last octet that came with PSH, until the user has read it.
@@ -64,11 +66,22 @@ impl Receive {
             pressure: Pressure::Plenty,
             buffer: ReceiveBuffer::new(),
             reassembly: Reassembly::new(),
+            repeated: None,
             fin: None,
             pushed: None,
             ack: AckState::default(),
             last_ack_sent: irs + 1,
         }
+    }
+
+    /// Text `start .. end` arrived: remembers the first part of it that is here already (RFC 2883 section 4).
+    pub(crate) fn note_repeated(&mut self, start: SeqNum, end: SeqNum) {
+        let known = if start.before(self.nxt) {
+            Some((start, end.earlier(self.nxt)))
+        } else {
+            self.reassembly.first_known(start, end)
+        };
+        self.repeated = known.or(self.repeated);
     }
 
     /// RCV.WND.

@@ -106,6 +106,7 @@ impl Connection {
         //= rfc9293 X-1
         if !segment.header.flags.rst() {
             let reason = if seq.before(start) && len > 0 {
+                self.note_repeated(segment);
                 Reason::Duplicate
             } else {
                 Reason::OutsideWindow

@@ -1,6 +1,6 @@
 //! What goes next: *plan* decides, *build* makes the segment. The only place where segments are made.
 
-use woshou_wire::tcp_option::{TcpOptions, Timestamps};
+use woshou_wire::tcp_option::{SackBlock, SackBlocks, TcpOptions, Timestamps};
 
 use super::{Connection, initial_window, window_of_syn};
 use crate::congestion::Trouble;
@@ -263,11 +263,29 @@ impl Connection {
     }
 
     pub(super) fn sack_len(&self) -> u32 {
-        if !self.agreed.sack || self.rcv.reassembly.is_empty() {
+        if !self.agreed.sack || (self.rcv.reassembly.is_empty() && self.rcv.repeated.is_none()) {
             return 0;
         }
-        let blocks = self.rcv.reassembly.ranges().min(self.most_sack_blocks());
+        let blocks = self.rcv.reassembly.ranges() + usize::from(self.rcv.repeated.is_some());
+        let blocks = blocks.min(self.most_sack_blocks());
         u32::try_from(4 + 8 * blocks).unwrap_or(0)
+    }
+
+    /// First what came again, once (RFC 2883 section 4); then what is held.
+    fn take_sack_blocks(&mut self) -> SackBlocks {
+        let most = self.most_sack_blocks();
+        let Some((left, right)) = self.rcv.repeated.take() else {
+            return self.rcv.reassembly.sack_blocks(most);
+        };
+        let mut blocks = SackBlocks::EMPTY;
+        blocks.push(SackBlock {
+            left: left.0,
+            right: right.0,
+        });
+        for block in self.rcv.reassembly.sack_blocks(most - 1).as_slice() {
+            blocks.push(*block);
+        }
+        blocks
     }
 
     /// Four blocks fit beside nothing, three beside timestamps (RFC 2018 section 3).
@@ -298,13 +316,14 @@ impl Connection {
     /// Builds what `plan` chose, notes it as sent, and traces it.
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
         let ecn = self.ecn_of(plan);
+        // Before anything is noted: a probe of the path changes nothing about what others may carry, and blocks that are
+        // reported only once take their part of this one.
+        let room = self.room();
         let header = match plan.reason {
             Reason::Abort | Reason::WrongAck | Reason::NoConnection => self.build_reset(plan),
             _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
             _ => self.build_header(cx.now, plan),
         };
-        // A probe changes nothing about what others may carry.
-        let room = self.room();
         self.note_sent(cx, plan);
         // Larger than a segment: the device cuts it. `room` is at most an IP packet.
         let cut = plan.len > room && plan.reason != Reason::MtuProbe;
@@ -406,8 +425,8 @@ impl Connection {
             }),
             ..TcpOptions::default()
         };
-        if self.agreed.sack && !self.rcv.reassembly.is_empty() {
-            options.sack = self.rcv.reassembly.sack_blocks(self.most_sack_blocks());
+        if self.agreed.sack {
+            options.sack = self.take_sack_blocks();
         }
         Header {
             seq: plan.seq,

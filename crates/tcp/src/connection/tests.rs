@@ -14,3 +14,4 @@ mod segments;
 mod stories;
 mod urgent;
 mod user;
+mod windows;

@@ -143,6 +143,14 @@ impl Reassembly {
         self.0.as_ref()?.ranges.back().map(|range| range.end)
     }
 
+    /// The first part of `start .. end` that is held.
+    pub(crate) fn first_known(&self, start: SeqNum, end: SeqNum) -> Option<(SeqNum, SeqNum)> {
+        let ranges = &self.0.as_ref()?.ranges;
+        let index = ranges.partition_point(|range| range.end.at_or_before(start));
+        let range = ranges.get(index).filter(|range| range.start.before(end))?;
+        Some((start.later(range.start), end.earlier(range.end)))
+    }
+
     /// Forgets everything and gives the memory back.
     pub(crate) fn clear(&mut self) {
         *self = Self::new();

@@ -43,6 +43,8 @@ impl Connection {
             self.challenge(cx, Reason::Challenge);
             return Err(Refusal::AckTooOld);
         }
+        //= rfc9293 MUST-1
+        //= rfc9293 REC-1
         let window = u32::from(header.window) << self.snd.scale;
         let duplicate = ack == self.snd.una
             && segment.is_empty()

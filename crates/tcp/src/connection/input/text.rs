@@ -39,6 +39,7 @@ impl Connection {
             self.rcv.pushed = Some(self.rcv.pushed.map_or(end, |at| at.later(end)));
         }
         self.note_mark(segment);
+        self.note_repeated(segment);
         let (seq, text) = self.cut_to_window(segment);
         if text.octets.is_empty() {
             // Known already, or nothing fits: the sender probes or repeats, and wants to hear.
@@ -71,6 +72,15 @@ impl Connection {
     fn is_too_much(&self, seq: SeqNum) -> bool {
         let waits = seq != self.rcv.nxt || self.rcv.buffer.len() > 0;
         self.rcv.pressure == Pressure::Critical && waits
+    }
+
+    /// Where SACK was agreed on, text that is here already is reported (RFC 2883): its sender repeated it in vain.
+    pub(super) fn note_repeated(&mut self, segment: &Segment<'_>) {
+        let len = u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX);
+        if self.agreed.sack && len > 0 {
+            let start = segment.header.seq;
+            self.rcv.note_repeated(start, start + len);
+        }
     }
 
     /// Takes text that begins at RCV.NXT, and what was held behind it; where both have an octet, the held one came
