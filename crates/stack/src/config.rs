@@ -83,6 +83,18 @@ pub struct LinkConfig {
     pub gso_max: u32,
 }
 
+/// What a segment for a port that nobody has open is answered by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClosedPorts {
+    /// RST, as RFC 9293 section 3.10.7.1 asks for.
+    #[default]
+    Reset,
+    /// SYNs by nothing, so that a scan takes long; the rest by RST.
+    SilentToSyn,
+    /// Nothing.
+    Silent,
+}
+
 /// The stack's behaviour.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -115,6 +127,11 @@ pub struct Config {
     /// Challenge ACKs of all connections together, a second, on average: the limit of each second is drawn from the seed,
     /// between half and one and a half times this (RFC 5961 section 7; see [`woshou_tcp::ChallengeBudget`]). Default 1,000.
     pub challenge_acks_per_second: u32,
+    /// What segments for closed ports are answered by. Default RST.
+    pub closed_ports: ClosedPorts,
+    /// Segments with both SYN and FIN are dropped; no TCP sends them, and scanners do. Default off (RFC 9293 section 3.10.7.2
+    /// takes them for SYNs).
+    pub drop_syn_fin: bool,
     /// In which order TCP options are written: a peer reads any, a byte-for-byte comparison tells them apart.
     /// Default Linux's.
     pub option_layout: Layout,
@@ -133,6 +150,8 @@ impl Default for Config {
             min_pmtu: 552,
             replies_per_second: 1_000,
             challenge_acks_per_second: 1_000,
+            closed_ports: ClosedPorts::default(),
+            drop_syn_fin: false,
             option_layout: Layout::default(),
         }
     }

@@ -32,7 +32,7 @@ mod stack;
 mod table;
 mod time_waits;
 
-pub use config::{Cidr, Config, LinkConfig, LinkId, Medium};
+pub use config::{Cidr, ClosedPorts, Config, LinkConfig, LinkId, Medium};
 pub use error::{ConnectError, ListenError};
 pub use listeners::ListenerId;
 pub use memory::MemoryUse;

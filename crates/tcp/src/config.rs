@@ -100,6 +100,9 @@ pub struct Config {
     pub user_timeout: Duration,
     /// The same for our SYN and SYN,ACK. Default 3 min (MUST-23).
     pub open_timeout: Duration,
+    /// Repetitions of our SYN from which on it offers nothing but its MSS, for paths that drop what they do not know.
+    /// Default never; FreeBSD's `rexmit_drop_options` is 3.
+    pub bare_syn_after: Option<u8>,
     /// Give up opening at the first ICMP unreachable instead of at `open_timeout`.
     /// RFC 9293 MUST-56 says never; kernels do while opening (RFC 5461). Default off.
     pub open_fails_on_path_error: bool,
@@ -164,6 +167,7 @@ impl Default for Config {
             //= rfc9293 SHLD-11
             user_timeout: Duration::from_secs(924),
             open_timeout: Duration::from_secs(180),
+            bare_syn_after: None,
             open_fails_on_path_error: false,
             open_fails_on_hard_error: true,
             receive_buffer: 1 << 20,

@@ -105,6 +105,16 @@ impl Offer {
         }
     }
 
+    /// Only its MSS.
+    pub(crate) fn bare(self) -> Self {
+        Self {
+            window_scale: None,
+            sack: false,
+            timestamps: false,
+            ..self
+        }
+    }
+
     /// The options of a SYN.
     #[must_use]
     //= rfc9293 MUST-14

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use woshou_stack::ClosedPorts;
 use woshou_tcp::EcnPolicy;
 use woshou_tcp::congestion::NewReno;
 
@@ -308,6 +309,13 @@ fn congestion(knobs: &mut Knobs, name: &str) -> Outcome {
     }
 }
 
+/// By the value of `blackhole`.
+const CLOSED_PORTS: [ClosedPorts; 3] = [
+    ClosedPorts::Reset,
+    ClosedPorts::SilentToSyn,
+    ClosedPorts::Silent,
+];
+
 /// `net.inet.tcp.`, the value a number.
 fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
     let tcp = &mut knobs.tcp;
@@ -345,6 +353,21 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
             tcp.initial_window = u16::try_from(value).unwrap_or(u16::MAX).max(1);
             Set
         }
+        "rexmit_drop_options" => {
+            tcp.bare_syn_after = (value != 0).then_some(3);
+            Set
+        }
+        "drop_synfin" => set_bool(&mut knobs.stack.drop_syn_fin, value),
+        "blackhole" => {
+            let Some(closed) = usize::try_from(value)
+                .ok()
+                .and_then(|value| CLOSED_PORTS.get(value))
+            else {
+                return Unsupported;
+            };
+            knobs.stack.closed_ports = *closed;
+            Set
+        }
         "minmss" => {
             tcp.min_send_mss = u16::try_from(value).unwrap_or(u16::MAX);
             Set
@@ -358,14 +381,11 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
 /// `net.inet.tcp.`: what woshou has one way of, or none.
 fn freebsd_fixed(name: &str, value: i64) -> Outcome {
     match name {
-        "blackhole"
-        | "insecure_rst"
+        "insecure_rst"
         | "insecure_syn"
         | "insecure_ack"
-        | "drop_synfin"
         | "syncookies_only"
         | "always_keepalive"
-        | "rexmit_drop_options"
         | "ts_offset_per_conn"
         | "tolerate_missing_ts"
         | "nolocaltimewait"

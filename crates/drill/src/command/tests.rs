@@ -240,11 +240,22 @@ fn sysctls_turn_knobs() {
         turn("net.ipv4.tcp_ecn", "1").unwrap().tcp.ecn,
         woshou_tcp::EcnPolicy::Request
     );
+    assert!(
+        turn("net.inet.tcp.drop_synfin", "1")
+            .unwrap()
+            .stack
+            .drop_syn_fin
+    );
+    let silent = turn("net.inet.tcp.blackhole", "2").unwrap().stack;
+    assert_eq!(silent.closed_ports, woshou_stack::ClosedPorts::Silent);
+    let bare = |value| turn("net.inet.tcp.rexmit_drop_options", value).unwrap();
+    assert_eq!(bare("1").tcp.bare_syn_after, Some(3));
+    assert_eq!(bare("0").tcp.bare_syn_after, None);
     let refused = [
         ("net.ipv4.tcp_mtu_probing", "1"),
         ("net.ipv4.tcp_ecn", "3"),
         ("net.inet.tcp.insecure_rst", "1"),
-        ("net.inet.tcp.blackhole", "2"),
+        ("net.inet.tcp.blackhole", "3"),
         ("net.ipv4.tcp_congestion_control", "bbr"),
         ("net.ipv4.tcp_brandnew", "1"),
         ("vm.swappiness", "1"),

@@ -79,7 +79,11 @@ impl Runner<'_> {
         turn.apply(&mut knobs)
             .map_err(|name| Stop::unsupported(span, name))?;
         // What lies below TCP is fixed once the stack stands.
-        let below = |knobs: &Knobs| (knobs.mtu, knobs.stack.ttl, knobs.stack.replies_per_second);
+        let below = |knobs: &Knobs| {
+            let stack = &knobs.stack;
+            let answers = (stack.closed_ports, stack.drop_syn_fin);
+            (knobs.mtu, stack.ttl, stack.replies_per_second, answers)
+        };
         if below(&knobs) != below(&self.knobs) {
             return Err(Stop::unsupported(
                 span,

@@ -4,13 +4,14 @@ use woshou_tcp::connection::Opened;
 use woshou_tcp::event::{Reason, TraceEvent};
 use woshou_tcp::time_wait::TimeWaitAction;
 use woshou_tcp::{
-    Connection, Ecn, Endpoints, Header, Heard, Instant, Pressure, Refusal, Segment, SeqNum, Wake,
+    Connection, Ecn, Endpoints, Flags, Header, Heard, Instant, Pressure, Refusal, Segment, SeqNum,
+    Wake,
 };
 
 use alloc::boxed::Box;
 
 use super::{Stack, context};
-use crate::config::LinkId;
+use crate::config::{ClosedPorts, LinkId};
 use crate::demux::Owner;
 use crate::ip::Datagram;
 use crate::ip::route::socket_address;
@@ -43,6 +44,10 @@ impl Stack {
             self.counters.bad_checksum += 1;
             return;
         };
+        if self.config.drop_syn_fin && segment.header.flags.contains(Flags::SYN | Flags::FIN) {
+            self.counters.refused += 1;
+            return;
+        }
         let endpoints = Endpoints {
             local: socket_address(datagram.destination, destination_port, link),
             remote: socket_address(datagram.source, source_port, link),
@@ -155,7 +160,14 @@ impl Stack {
                 header: incoming.segment.header,
                 len: u32::try_from(incoming.segment.text.octets.len()).unwrap_or(u32::MAX),
             });
-            self.send_reset(now, incoming);
+            let silent = match self.config.closed_ports {
+                ClosedPorts::Reset => false,
+                ClosedPorts::SilentToSyn => incoming.segment.header.flags.syn(),
+                ClosedPorts::Silent => true,
+            };
+            if !silent {
+                self.send_reset(now, incoming);
+            }
         }
     }
 

@@ -241,6 +241,9 @@ impl Opening {
         let timer = Timer::Retransmission;
         cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
         self.repeats = self.repeats.saturating_add(1);
+        if self.config.bare_syn_after == Some(self.repeats) {
+            self.offer = self.offer.bare();
+        }
         self.syn = Some(Reason::Timeout);
         // Until the SYN leaves, the timer counts from now: a stuck link must not spin.
         self.sent_at = Some(cx.now);
