@@ -62,6 +62,11 @@ pub struct Counters {
     pub packets_out: u64,
     /// Malformed below TCP's header: frame, IP header, extension header, ICMP, ARP, or a forbidden source.
     pub bad_ip: u64,
+    /// Of these: from an address of our own that came by a link (LAND), or from loopback.
+    pub from_ourselves: u64,
+    /// Of these: from an address that no host has: 0/8, multicast, broadcast, class E, unspecified, IPv4-mapped; or to
+    /// loopback.
+    pub martians: u64,
     /// Wrong checksum of TCP, UDP or ICMP, or a malformed TCP header.
     pub bad_checksum: u64,
     /// Sound, but for another address (or multicast and broadcast that nobody wants).

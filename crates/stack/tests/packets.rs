@@ -161,30 +161,36 @@ fn fragments(packet: &[u8], v6: bool) -> Vec<Vec<u8>> {
     let cut = payload.chunks(1000).enumerate().map(|(index, piece)| {
         let offset = index * 1000;
         let more = offset + piece.len() < payload.len();
-        let mut octets = packet[..header_len].to_vec();
-        if v6 {
-            octets[4..6].copy_from_slice(&((piece.len() + 8) as u16).to_be_bytes());
-            octets[6] = 44;
-            octets.extend_from_slice(&[next, 0]);
-            octets.extend_from_slice(&(offset as u16 | u16::from(more)).to_be_bytes());
-            octets.extend_from_slice(&[1, 2, 3, 4]);
-        } else {
-            octets[2..4].copy_from_slice(&((piece.len() + 20) as u16).to_be_bytes());
-            octets[4..6].copy_from_slice(&[1, 2]);
-            let field = (offset / 8) as u16 | u16::from(more) << 13;
-            octets[6..8].copy_from_slice(&field.to_be_bytes());
-            let checksum = etherparse::Ipv4HeaderSlice::from_slice(&octets)
-                .unwrap()
-                .to_header()
-                .calc_header_checksum();
-            octets[10..12].copy_from_slice(&checksum.to_be_bytes());
-        }
-        octets.extend_from_slice(piece);
-        octets
+        one_fragment(&packet[..header_len], next, (offset, more), piece)
     });
     let mut pieces: Vec<_> = cut.collect();
     pieces.reverse();
     pieces
+}
+
+/// A fragment at this offset, behind the IP header of the whole; whether more follow.
+fn one_fragment(header: &[u8], next: u8, (offset, more): (usize, bool), piece: &[u8]) -> Vec<u8> {
+    let v6 = header.len() == 40;
+    let mut octets = header.to_vec();
+    if v6 {
+        octets[4..6].copy_from_slice(&((piece.len() + 8) as u16).to_be_bytes());
+        octets[6] = 44;
+        octets.extend_from_slice(&[next, 0]);
+        octets.extend_from_slice(&(offset as u16 | u16::from(more)).to_be_bytes());
+        octets.extend_from_slice(&[1, 2, 3, 4]);
+    } else {
+        octets[2..4].copy_from_slice(&((piece.len() + 20) as u16).to_be_bytes());
+        octets[4..6].copy_from_slice(&[1, 2]);
+        let field = (offset / 8) as u16 | u16::from(more) << 13;
+        octets[6..8].copy_from_slice(&field.to_be_bytes());
+        let checksum = etherparse::Ipv4HeaderSlice::from_slice(&octets)
+            .unwrap()
+            .to_header()
+            .calc_header_checksum();
+        octets[10..12].copy_from_slice(&checksum.to_be_bytes());
+    }
+    octets.extend_from_slice(piece);
+    octets
 }
 
 /// The payload of fragments, by offset; they must fit without gap or overlap.
@@ -583,6 +589,127 @@ fn segments_in_fragments_are_segments() {
         .calc_checksum_ipv4(&header, tcp.payload())
         .unwrap();
     assert_eq!(tcp.checksum(), checksum);
+}
+
+/// A SYN of either family between these addresses, from and to the same port: LAND, where they are one.
+fn syn_between(from: &str, to: &str) -> Vec<u8> {
+    let mut octets = Vec::new();
+    match (from.parse().unwrap(), to.parse().unwrap()) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => PacketBuilder::ipv4(from.octets(), to.octets(), 64)
+            .tcp(80, 80, 1, 1000)
+            .syn()
+            .write(&mut octets, &[])
+            .unwrap(),
+        (IpAddr::V6(from), IpAddr::V6(to)) => PacketBuilder::ipv6(from.octets(), to.octets(), 64)
+            .tcp(80, 80, 1, 1000)
+            .syn()
+            .write(&mut octets, &[])
+            .unwrap(),
+        _ => panic!("two families"),
+    }
+    octets
+}
+
+#[test]
+fn hostile_sources_are_counted_by_cause() {
+    const OURS: &str = "10.0.0.1";
+    // From, to, and what is counted: from ourselves, martians, not ours.
+    for (from, to, expected) in [
+        (OURS, OURS, (1, 0, 0)),
+        ("fd00::1", "fd00::1", (1, 0, 0)),
+        ("127.0.0.1", OURS, (1, 0, 0)),
+        ("127.255.255.254", OURS, (1, 0, 0)),
+        ("::1", "fd00::1", (1, 0, 0)),
+        ("0.0.0.0", OURS, (0, 1, 0)),
+        ("0.1.2.3", OURS, (0, 1, 0)),
+        ("224.0.0.1", OURS, (0, 1, 0)),
+        ("239.255.255.255", OURS, (0, 1, 0)),
+        ("240.0.0.1", OURS, (0, 1, 0)),
+        ("255.255.255.255", OURS, (0, 1, 0)),
+        ("10.0.0.255", OURS, (0, 1, 0)),
+        ("10.0.0.0", OURS, (0, 1, 0)),
+        ("10.0.0.2", "127.0.0.1", (0, 1, 0)),
+        ("::", "fd00::1", (0, 1, 0)),
+        ("ff02::1", "fd00::1", (0, 1, 0)),
+        ("::ffff:10.0.0.2", "fd00::1", (0, 1, 0)),
+        ("fd00::2", "::1", (0, 1, 0)),
+        ("10.0.0.2", "10.0.0.255", (0, 0, 1)),
+        ("10.0.0.2", "255.255.255.255", (0, 0, 1)),
+        ("10.0.0.2", "224.0.0.1", (0, 0, 1)),
+        ("fd00::2", "ff02::1", (0, 0, 1)),
+    ] {
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("::", 80), 3).unwrap();
+        let sent = answers(&mut pair, &syn_between(from, to));
+        assert!(sent.is_empty(), "{from} to {to}");
+        let c = pair.stacks[0].counters();
+        assert_eq!(
+            (c.from_ourselves, c.martians, c.not_ours),
+            expected,
+            "{from} to {to}"
+        );
+        assert_eq!(c.bad_ip, c.from_ourselves + c.martians);
+        assert!(pair.stacks[0].connections().is_empty());
+    }
+    for (from, to) in [("10.0.0.2", OURS), ("fd00::2", "fd00::1")] {
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("::", 80), 3).unwrap();
+        assert_eq!(
+            answers(&mut pair, &syn_between(from, to)).len(),
+            1,
+            "the template"
+        );
+    }
+}
+
+/// The first fragment must hold the header of TCP (RFC 1858, RFC 7112).
+#[test]
+fn tiny_first_fragments_are_dropped() {
+    for v6 in [false, true] {
+        for (first, expected) in [(8, false), (16, false), (24, true)] {
+            let whole = syn_with_text(v6);
+            let mut pair = Pair::new();
+            pair.stacks[0].listen(at("::", 80), 3).unwrap();
+            let sent: usize = cut_at(&whole, v6, first)
+                .iter()
+                .map(|piece| answers(&mut pair, piece).len())
+                .sum();
+            assert_eq!(sent, usize::from(expected), "{first} octets, IPv6: {v6}");
+            assert_eq!(pair.stacks[0].counters().bad_ip, u64::from(!expected));
+        }
+    }
+}
+
+/// A SYN with 20 octets of text.
+fn syn_with_text(v6: bool) -> Vec<u8> {
+    let text = [7; 20];
+    let mut octets = Vec::new();
+    if v6 {
+        PacketBuilder::ipv6(peer6(), ours6(), 64)
+            .tcp(80, 80, 1, 1000)
+            .syn()
+            .write(&mut octets, &text)
+            .unwrap();
+    } else {
+        PacketBuilder::ipv4(PEER4, OURS4, 64)
+            .tcp(1234, 80, 1, 1000)
+            .syn()
+            .write(&mut octets, &text)
+            .unwrap();
+    }
+    octets
+}
+
+/// `packet` in two fragments, the first with so many octets of its payload.
+fn cut_at(packet: &[u8], v6: bool, first: usize) -> Vec<Vec<u8>> {
+    let (header_len, next) = if v6 { (40, packet[6]) } else { (20, 0) };
+    let payload = &packet[header_len..];
+    [(0, &payload[..first]), (first, &payload[first..])]
+        .into_iter()
+        .map(|(offset, piece)| {
+            one_fragment(&packet[..header_len], next, (offset, offset == 0), piece)
+        })
+        .collect()
 }
 
 // ---- what the network says about a path ----

@@ -5,11 +5,14 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use woshou_tcp::{Ecn, Instant};
+use woshou_wire::{ip_protocol, tcp};
 
 use crate::config::LinkId;
 
 /// Datagrams under way at most; the oldest goes first.
 const MAX_DATAGRAMS: usize = 64;
+/// Of them from one source: nobody pushes everybody else's out.
+const MAX_OF_SOURCE: usize = 16;
 /// Fragments of one datagram at most: 64 KiB in the 576 octets that RFC 791 promises take 119.
 const MAX_PIECES: usize = 256;
 /// Octets of one datagram at most.
@@ -18,6 +21,12 @@ const MAX_OCTETS: usize = 65_535;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Octets of the first fragment kept to be quoted when time is over: what an ICMPv6 error holds.
 const QUOTE: usize = 1_232;
+
+/// Whether a first fragment with this much of `protocol` is too small to hold its header: made to slip past filters that
+/// look at ports and flags (RFC 1858 section 3.1, RFC 7112).
+pub(crate) fn is_tiny(protocol: u8, len: usize) -> bool {
+    protocol == ip_protocol::TCP && len < tcp::HEADER_LEN
+}
 
 /// What fragments of one datagram have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +127,18 @@ impl Fragments {
         datagram
     }
 
+    /// The source's own oldest goes where it has many under way, else everybody's.
+    fn make_room(&mut self, source: IpAddr) {
+        let of_source = |datagram: &Datagram| datagram.key.source == source;
+        let count = self.datagrams.iter().filter(|d| of_source(d)).count();
+        if count >= MAX_OF_SOURCE {
+            let oldest = self.datagrams.iter().position(of_source);
+            self.take(oldest.unwrap_or(0));
+        } else if self.datagrams.len() >= MAX_DATAGRAMS {
+            self.take(0);
+        }
+    }
+
     fn put(&mut self, now: Instant, fragment: &Fragment<'_>) -> Option<Whole> {
         let at = match self
             .datagrams
@@ -126,9 +147,7 @@ impl Fragments {
         {
             Some(at) => at,
             None => {
-                if self.datagrams.len() >= MAX_DATAGRAMS {
-                    self.take(0);
-                }
+                self.make_room(fragment.key.source);
                 let datagram = Datagram::new(now, fragment);
                 self.held += datagram.memory();
                 self.datagrams.push(datagram);
@@ -371,14 +390,26 @@ mod tests {
     }
 
     #[test]
+    fn one_source_leaves_room_for_others() {
+        let mut fragments = Fragments::new(1 << 20);
+        let _ = fragments.add(Instant::ZERO, &fragment(0, 0, true, A));
+        for id in 0..1000 {
+            let mut flood = fragment(id, 8, true, A);
+            flood.key.source = "10.0.0.66".parse().unwrap();
+            let _ = fragments.add(Instant::ZERO, &flood);
+        }
+        assert_eq!(fragments.datagrams.len(), 1 + MAX_OF_SOURCE);
+        let whole = fragments.add(Instant::ZERO, &fragment(0, 8, false, b"ij"));
+        assert_eq!(whole.unwrap().octets, b"abcdefghij");
+    }
+
+    #[test]
     fn bounds() {
         let mut fragments = Fragments::new(1 << 24);
         for id in 0..1000 {
-            assert!(
-                fragments
-                    .add(Instant::ZERO, &fragment(id, 65_000, true, &[0; 8]))
-                    .is_none()
-            );
+            let mut piece = fragment(id, 65_000, true, &[0; 8]);
+            piece.key.source = core::net::Ipv4Addr::from_bits(id).into();
+            assert!(fragments.add(Instant::ZERO, &piece).is_none());
         }
         assert_eq!(fragments.datagrams.len(), MAX_DATAGRAMS);
         let held: usize = fragments

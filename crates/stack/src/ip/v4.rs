@@ -6,7 +6,7 @@ use core::net::{IpAddr, Ipv4Addr};
 
 use woshou_wire::ipv4::{HEADER_LEN, Ipv4Header, Ipv4Packet};
 
-use super::fragments::{Fragment, FragmentKey};
+use super::fragments::{Fragment, FragmentKey, is_tiny};
 use super::{Datagram, HEADROOM, IpHeader, Parsed, ecn_of};
 use crate::config::LinkId;
 
@@ -30,6 +30,9 @@ pub(crate) fn parse(octets: &[u8], link: LinkId) -> Option<Parsed<'_>> {
         }));
     }
     if header.more_fragments && packet.payload.len() % 8 != 0 {
+        return None;
+    }
+    if header.fragment_offset == 0 && is_tiny(header.protocol, packet.payload.len()) {
         return None;
     }
     Some(Parsed::Fragment(Fragment {

@@ -8,7 +8,7 @@ use woshou_wire::ipv6::{
     self, FRAGMENT, FRAGMENT_HEADER_LEN, HEADER_LEN, Ipv6Error, Ipv6Header, Ipv6Packet, Report,
 };
 
-use super::fragments::{Fragment, FragmentKey};
+use super::fragments::{Fragment, FragmentKey, is_tiny};
 use super::{Datagram, HEADROOM, IpHeader, Parsed, ecn_of};
 use crate::config::LinkId;
 
@@ -28,6 +28,7 @@ pub(crate) fn parse(octets: &[u8], link: LinkId) -> Result<Parsed<'_>, Fault> {
     let ecn = ecn_of(header.traffic_class);
     let upper = packet.upper;
     if let Some(fragment) = upper.fragment.filter(|fragment| !fragment.is_atomic()) {
+        check_first(&fragment, upper.payload)?;
         return Ok(Parsed::Fragment(Fragment {
             key: FragmentKey {
                 source,
@@ -55,6 +56,23 @@ pub(crate) fn parse(octets: &[u8], link: LinkId) -> Result<Parsed<'_>, Fault> {
         packet: octets,
     }))
 }
+
+/// A first fragment holds all headers, the upper layer's too (RFC 7112 section 5); another is dropped in silence.
+fn check_first(fragment: &ipv6::Fragment, payload: &[u8]) -> Result<(), Fault> {
+    if fragment.offset != 0 {
+        return Ok(());
+    }
+    let chain = ipv6::walk_extensions(fragment.next_header, payload).map_err(|_| SILENT)?;
+    if is_tiny(chain.protocol, chain.payload.len()) {
+        return Err(SILENT);
+    }
+    Ok(())
+}
+
+const SILENT: Fault = Fault {
+    problem: None,
+    even_multicast: false,
+};
 
 /// What to answer (RFC 4443 section 3.4).
 pub(crate) fn fault(error: Ipv6Error) -> Fault {

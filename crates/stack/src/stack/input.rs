@@ -124,6 +124,11 @@ impl Stack {
             Admission::Group => (true, false),
             Admission::BadSource => {
                 self.counters.bad_ip += 1;
+                if source.is_loopback() || self.routes.owner_of(source).is_some() {
+                    self.counters.from_ourselves += 1;
+                } else {
+                    self.counters.martians += 1;
+                }
                 return;
             }
             Admission::NotOurs => {
