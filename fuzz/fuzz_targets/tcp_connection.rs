@@ -14,7 +14,7 @@ use woshou_tcp::error::PathError;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
     Config, Connection, Context, Ended, Endpoints, Flags, Header, Instant, Listener, Opening,
-    Segment, SeqNum, State, Text,
+    Pressure, Segment, SeqNum, State, Text,
 };
 use woshou_wire::tcp_option::{SackBlock, TcpOptions, Timestamps};
 
@@ -306,7 +306,21 @@ impl<'a> Target<'a> {
             23 => {
                 let _ = self.connection.poll_event();
             }
-            24..27 => self.now += Duration::from_millis(u64::from(self.input.octet())),
+            24 => {
+                let levels = [Pressure::Plenty, Pressure::Pressure, Pressure::Critical];
+                self.connection.set_pressure(self.input.pick(&levels));
+            }
+            25 => match self.input.octet() % 16 {
+                // What has ended would end anew, for those who had not read all.
+                0 if self.connection.ended().is_none() => self.connection.give_up_memory(&mut cx),
+                0..8 => self.connection.on_relief(),
+                _ => {
+                    let held = self.connection.out_of_order();
+                    assert_eq!(self.connection.drop_out_of_order(&mut cx), held);
+                    assert_eq!(self.connection.out_of_order(), 0);
+                }
+            },
+            26 => self.now += Duration::from_millis(u64::from(self.input.octet())),
             27 => self.now += Duration::from_secs(u64::from(self.input.octet())),
             _ => self.now = self.connection.poll_timeout().unwrap_or(now).max(now),
         }

@@ -16,6 +16,8 @@ use woshou_tcp::{Ended, Instant, ReadError, State};
 
 const MOST: usize = 20_000;
 const STEPS: usize = 1_000;
+/// Of memory, for each stack.
+const BUDGET: usize = 1 << 20;
 /// So long is the link bad: less than any attempt's patience.
 const STORMY: Duration = Duration::from_secs(60);
 const LINK: LinkId = LinkId(0);
@@ -58,6 +60,7 @@ fuzz_target!(|octets: &[u8]| {
         }
         world.act();
         world.transmit();
+        world.conserved();
     }
     world.finish();
 });
@@ -98,6 +101,7 @@ impl<'a> World<'a> {
             tcp.time_wait = Duration::from_secs(240);
             let config = Config {
                 tcp: Arc::new(tcp),
+                memory: BUDGET,
                 ..Config::default()
             };
             let mut stack = Stack::new(Arc::new(config), [side as u8 + 1; 32]);
@@ -134,6 +138,33 @@ impl<'a> World<'a> {
         };
         world.transmit();
         world
+    }
+
+    /// Memory is within the budget, and the sum of sequence space is conserved: what one side has seen acknowledged the
+    /// other has received, and what that has received was sent.
+    fn conserved(&self) {
+        for stack in &self.stacks {
+            let memory = stack.memory();
+            assert!(memory.now <= BUDGET, "{memory:?}");
+            assert_eq!((memory.killed, memory.pruned_octets), (0, 0));
+        }
+        for side in 0..2 {
+            let connection = |side: usize| {
+                let connection = self.stacks[side].connection(self.users[side].connection?)?;
+                connection.ended().is_none().then_some(connection)
+            };
+            let (Some(from), Some(to)) = (connection(side), connection(1 - side)) else {
+                continue;
+            };
+            let written = self.users[side].written as usize;
+            let acknowledged = written - from.unacknowledged();
+            let received = self.users[1 - side].read as usize + to.readable();
+            assert!(acknowledged <= received, "{acknowledged} of {received}");
+            assert!(
+                received <= written - from.unsent(),
+                "{received} of {written}"
+            );
+        }
     }
 
     /// Everything owed leaves, and it is not much.
