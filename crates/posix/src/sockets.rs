@@ -243,6 +243,8 @@ impl Sockets {
                     }
                 }
                 Event::Connection(id, wake) => self.wake(now, id, wake),
+                // No socket call defers a SYN,ACK.
+                Event::Incoming(_) | Event::Cancelled(_) => {}
             }
         }
         let Self {

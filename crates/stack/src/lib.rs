@@ -16,6 +16,7 @@ extern crate std;
 
 mod config;
 mod deadlines;
+mod deferred;
 mod demux;
 mod error;
 mod ip;
@@ -33,6 +34,7 @@ mod table;
 mod time_waits;
 
 pub use config::{Cidr, ClosedPorts, Config, LinkConfig, LinkId, Medium};
+pub use deferred::{Decision, IncomingId, IncomingSyn};
 pub use error::{ConnectError, ListenError};
 pub use listeners::ListenerId;
 pub use memory::MemoryUse;

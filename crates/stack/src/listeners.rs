@@ -29,6 +29,8 @@ pub(crate) struct Entry {
     v6_only: bool,
     /// Serves every address, ours or not; and every port, if it has none.
     any: bool,
+    /// The program decides about each SYN.
+    pub(crate) deferred: bool,
     /// Instead of the stack's.
     pub(crate) ttl: Option<u8>,
     /// Instead of the stack's.
@@ -175,6 +177,7 @@ impl Listeners {
             address,
             v6_only: self.next_is_v6_only,
             any,
+            deferred: false,
             ttl: None,
             tos: None,
             queue: VecDeque::new(),

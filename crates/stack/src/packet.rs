@@ -4,6 +4,7 @@ use bytes::Bytes;
 use woshou_tcp::Wake;
 
 use crate::config::LinkId;
+use crate::deferred::IncomingId;
 use crate::listeners::ListenerId;
 use crate::table::ConnId;
 
@@ -51,6 +52,11 @@ pub enum Event {
     Connection(ConnId, Wake),
     /// A connection waits in the accept queue.
     Acceptable(ListenerId),
+    /// A SYN waits for [`crate::Stack::decide`].
+    Incoming(IncomingId),
+    /// What an earlier [`Self::Incoming`] told of came to nothing: the peer gave up, nobody decided in time, or the handshake
+    /// failed.
+    Cancelled(IncomingId),
 }
 
 /// Counters of the whole stack. They wrap only after centuries.

@@ -2,6 +2,7 @@
 //! rooms below.
 
 mod any;
+mod deferred;
 mod icmp;
 mod input;
 mod marks;
@@ -30,6 +31,7 @@ use woshou_tcp::{
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
+use crate::deferred::Deferred;
 use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
 use crate::ip::pmtu::{self, Pmtus};
@@ -82,6 +84,8 @@ pub struct Stack {
     /// Of the listeners' tables.
     listener_key: [u8; 16],
     time_waits: TimeWaits,
+    /// SYNs that wait for the program's decision.
+    deferred: Deferred,
     fragments: Fragments,
     neighbours: Neighbours,
     replies: Replies,
@@ -147,6 +151,7 @@ impl Stack {
             table: Table::default(),
             listeners: Listeners::new(hash(4)),
             listener_key: key(6),
+            deferred: Deferred::new(hash(22)),
             time_waits: TimeWaits::new(
                 config
                     .time_wait_entries
@@ -271,6 +276,12 @@ impl Stack {
         if let Some(id) = self.listeners.poll_event() {
             return Some(Event::Acceptable(id));
         }
+        if let Some(id) = self.deferred.poll_asked() {
+            return Some(Event::Incoming(id));
+        }
+        if let Some(id) = self.deferred.poll_gone() {
+            return Some(Event::Cancelled(id));
+        }
         self.table
             .poll_event()
             .map(|(id, wake)| Event::Connection(id, wake))
@@ -283,6 +294,7 @@ impl Stack {
             self.table.deadlines.first().map(|(at, _)| at),
             self.listeners.deadlines.first().map(|(at, _)| at),
             self.time_waits.poll_timeout(),
+            self.deferred.deadlines.first().map(|(at, _)| at),
             self.fragments.poll_timeout(),
             self.neighbours.poll_timeout(),
         ]
@@ -315,6 +327,7 @@ impl Stack {
         while let Some(index) = self.time_waits.expired(now) {
             self.expire_time_wait(now, index);
         }
+        self.expire_deferred(now);
         self.expire_fragments(now);
         self.neighbour_timeouts(now);
     }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use etherparse::{SlicedPacket, TcpOptionElement, TransportSlice};
-use woshou_stack::{Cidr, Config, LinkConfig, LinkId, Medium, Packet, Stack};
+use woshou_stack::{
+    Cidr, Config, Decision, Event, IncomingId, LinkConfig, LinkId, Medium, Packet, Stack,
+};
 use woshou_tcp::{Config as TcpConfig, Instant, State, SynCookies};
 
 const NOW: Instant = Instant::from_millis(100_000);
@@ -137,4 +139,144 @@ fn a_full_table_keeps_nobody_out() {
     {}
     let mut into = [0; 9];
     assert_eq!(client.read(NOW, id, &mut into), Ok(5));
+}
+
+/// A server that asks, and a client's SYN that it was asked about.
+fn asked() -> (
+    Stack,
+    Stack,
+    LinkId,
+    woshou_stack::ListenerId,
+    woshou_stack::ConnId,
+    IncomingId,
+) {
+    let (mut client, link) = stack(1..=1, TcpConfig::default());
+    let (mut server, _) = stack(2..=2, TcpConfig::default());
+    let listener = server.listen(([10, 0, 0, 2], 80).into(), 4).unwrap();
+    server.set_deferred(listener, true);
+    let id = client
+        .connect(NOW, ([10, 0, 0, 2], 80).into(), None)
+        .unwrap();
+    let mut syn = Vec::new();
+    flow(&mut client, &mut server, link, &mut |octets| {
+        syn = octets.to_vec()
+    });
+    let Some(Event::Incoming(incoming)) = server.poll_event() else {
+        panic!("asked")
+    };
+    assert!(
+        server.poll_transmit(NOW).is_none(),
+        "nothing is said before"
+    );
+    let packet = Packet {
+        octets: &syn,
+        owner: None,
+        checksum_valid: false,
+        segment_size: None,
+    };
+    server.handle_packet(NOW, link, packet);
+    assert_eq!(
+        server.poll_event(),
+        None,
+        "the same SYN is not asked about again"
+    );
+    let what = server.incoming(incoming).unwrap();
+    assert_eq!((what.listener, what.endpoints.local.port()), (listener, 80));
+    assert_eq!(what.header.options.mss, Some(1460));
+    (client, server, link, listener, id, incoming)
+}
+
+#[test]
+fn the_program_decides_about_each_syn() {
+    for decision in [Decision::Accept, Decision::Refuse, Decision::Ignore] {
+        let (mut client, mut server, link, listener, id, incoming) = asked();
+        assert!(server.decide(NOW, incoming, decision));
+        assert!(!server.decide(NOW, incoming, Decision::Accept), "once");
+        assert_eq!(server.incoming(incoming), None);
+        let mut packets = 0;
+        while flow(&mut server, &mut client, link, &mut |_| packets += 1)
+            | flow(&mut client, &mut server, link, &mut |_| {})
+        {}
+        let (state, answered) = match decision {
+            Decision::Accept => (State::Established, 1),
+            Decision::Refuse => (State::Closed, 1),
+            Decision::Ignore => (State::SynSent, 0),
+        };
+        assert_eq!(
+            (client.state(id), packets),
+            (state, answered),
+            "{decision:?}"
+        );
+        let ends = what_the_server_sees(&client, id);
+        let accepted = ends.and_then(|ends| server.accept_incoming(listener, &ends));
+        assert_eq!(accepted.is_some(), decision == Decision::Accept);
+        assert!(!server.is_opening(incoming));
+    }
+}
+
+fn what_the_server_sees(client: &Stack, id: woshou_stack::ConnId) -> Option<woshou_tcp::Endpoints> {
+    let ends = client.endpoints(id)?;
+    Some(woshou_tcp::Endpoints {
+        local: ends.remote,
+        remote: ends.local,
+    })
+}
+
+#[test]
+fn a_syn_does_not_wait_for_ever() {
+    // Nobody decides.
+    let (_, mut server, _, _, _, incoming) = asked();
+    let due = server.poll_timeout().unwrap();
+    assert_eq!(due.since(NOW).as_secs(), 10);
+    server.handle_timeout(due);
+    assert_eq!(server.poll_event(), Some(Event::Cancelled(incoming)));
+    assert!(!server.decide(due, incoming, Decision::Accept));
+    // The listener is closed.
+    let (_, mut server, _, listener, _, incoming) = asked();
+    server.close_listener(NOW, listener);
+    assert_eq!(server.poll_event(), Some(Event::Cancelled(incoming)));
+    assert!(server.poll_transmit(NOW).is_none());
+    // The peer's RST, with its number and with another.
+    for (off, cancelled) in [(1, true), (0, false), (2, false)] {
+        let (client, mut server, link, _, id, incoming) = asked();
+        let ends = client.endpoints(id).unwrap();
+        let seq = server.incoming(incoming).unwrap().header.seq + off;
+        let mut reset = Vec::new();
+        etherparse::PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+            .tcp(ends.local.port(), 80, seq.0, 0)
+            .rst()
+            .write(&mut reset, &[])
+            .unwrap();
+        let packet = Packet {
+            octets: &reset,
+            owner: None,
+            checksum_valid: false,
+            segment_size: None,
+        };
+        server.handle_packet(NOW, link, packet);
+        let expected = cancelled.then_some(Event::Cancelled(incoming));
+        assert_eq!(server.poll_event(), expected, "{off}");
+    }
+    // Too many.
+    let (_, mut server, link, _, _, _) = asked();
+    for port in 1..=1100 {
+        let mut syn = Vec::new();
+        etherparse::PacketBuilder::ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+            .tcp(port, 80, 7, 1000)
+            .syn()
+            .write(&mut syn, &[])
+            .unwrap();
+        let packet = Packet {
+            octets: &syn,
+            owner: None,
+            checksum_valid: false,
+            segment_size: None,
+        };
+        server.handle_packet(NOW, link, packet);
+    }
+    let asked = core::iter::from_fn(|| server.poll_event()).count();
+    assert_eq!(
+        (asked, server.counters().backlog_overflows),
+        (1023, 1100 - 1023)
+    );
 }

@@ -46,6 +46,7 @@
 
 pub mod blocking;
 mod buffers;
+pub mod deferred;
 mod driver;
 mod error;
 mod listener;

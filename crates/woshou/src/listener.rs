@@ -12,6 +12,7 @@ use tokio::net::ToSocketAddrs;
 use tokio::task::coop;
 use woshou_stack::{ListenError, ListenerId, Stack};
 
+use crate::deferred::DeferredListener;
 use crate::net::Adopted;
 use crate::shared::Shared;
 use crate::wakers::WaiterKey;
@@ -20,7 +21,7 @@ use crate::{Net, TcpStream, error};
 /// Waits for connections, as `tokio::net::TcpListener`. Dropping it refuses those that wait.
 pub struct TcpListener {
     net: Net,
-    id: ListenerId,
+    pub(crate) id: ListenerId,
     local: SocketAddr,
     /// For connections it accepts; zero: the stack's default.
     ttl: AtomicU8,
@@ -95,6 +96,12 @@ impl TcpListener {
             key: None,
         }
         .await
+    }
+
+    /// From now on the program sees each SYN before anything is sent, and decides.
+    #[must_use]
+    pub fn deferred(self) -> DeferredListener {
+        DeferredListener::new(self)
     }
 
     /// As [`TcpListener::accept`], for hand-written futures: the latest task that asked is woken.
@@ -208,6 +215,7 @@ impl Drop for TcpListener {
     fn drop(&mut self) {
         self.net.call(|shared, now| {
             shared.listeners.remove(&self.id);
+            shared.asked.remove(&self.id);
             if shared.over.is_none() {
                 shared.stack.close_listener(now, self.id);
             }

@@ -242,10 +242,10 @@ impl fmt::Debug for Net {
 }
 
 /// A future's place among the net's own waiters.
-struct WaitFor<'a> {
-    net: &'a Net,
-    which: fn(&mut Shared) -> &mut Waiters,
-    key: Option<WaiterKey>,
+pub(crate) struct WaitFor<'a> {
+    pub(crate) net: &'a Net,
+    pub(crate) which: fn(&mut Shared) -> &mut Waiters,
+    pub(crate) key: Option<WaiterKey>,
 }
 
 impl Drop for WaitFor<'_> {

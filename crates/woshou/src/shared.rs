@@ -3,8 +3,8 @@
 //! Every use of the lock ends with [`Shared::settle`]: what the stack owes goes to the devices, and whom it
 //! concerns is woken. So a user's write leaves from the user's own task, without a switch to the driver.
 
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +12,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant as TokioInstant;
-use woshou_stack::{ConnId, Event, ListenerId, Stack};
+use woshou_stack::{ConnId, Event, IncomingId, ListenerId, Stack};
 use woshou_tcp::{Instant, State, Wake};
 
 use crate::error::Over;
@@ -41,6 +41,10 @@ pub(crate) struct Shared {
     pub(crate) ports: Vec<Port>,
     pub(crate) sockets: Map<ConnId, Socket>,
     pub(crate) listeners: Map<ListenerId, Waiters>,
+    /// SYNs that wait for somebody to look at them, by listener.
+    pub(crate) asked: Map<ListenerId, VecDeque<IncomingId>>,
+    /// Who waits for what becomes of a SYN.
+    pub(crate) incoming: Waiters,
     /// Who waits until all connections have ended.
     pub(crate) idlers: Waiters,
     /// Who waits until the net is over.
@@ -65,6 +69,8 @@ impl Shared {
             ports,
             sockets: Map::default(),
             listeners: Map::default(),
+            asked: Map::default(),
+            incoming: Waiters::default(),
             idlers: Waiters::default(),
             mourners: Waiters::default(),
             driver: None,
@@ -109,9 +115,19 @@ impl Shared {
             match event {
                 Event::Connection(id, wake) => self.wake_socket(id, wake, wakes),
                 Event::Acceptable(id) => {
-                    if let Some(waiters) = self.listeners.get_mut(&id) {
-                        waiters.wake(wakes);
+                    self.wake_listener(id, wakes);
+                }
+                Event::Incoming(id) => {
+                    if let Some(syn) = self.stack.incoming(id) {
+                        self.asked.entry(syn.listener).or_default().push_back(id);
+                        self.wake_listener(syn.listener, wakes);
                     }
+                }
+                Event::Cancelled(id) => {
+                    self.asked
+                        .values_mut()
+                        .for_each(|asked| asked.retain(|one| *one != id));
+                    self.incoming.wake(wakes);
                 }
             }
         }
@@ -128,6 +144,15 @@ impl Shared {
     pub(crate) fn wake_driver(&mut self, wakes: &mut WakeList) {
         if let Some(driver) = self.driver.take() {
             wakes.push(driver);
+        }
+    }
+
+    fn wake_listener(&mut self, id: ListenerId, wakes: &mut WakeList) {
+        if let Some(waiters) = self.listeners.get_mut(&id) {
+            waiters.wake(wakes);
+        }
+        if self.asked.contains_key(&id) {
+            self.incoming.wake(wakes);
         }
     }
 
@@ -196,6 +221,7 @@ impl Shared {
         self.listeners
             .values_mut()
             .for_each(|waiters| waiters.wake(wakes));
+        self.incoming.wake(wakes);
         self.idlers.wake(wakes);
         self.mourners.wake(wakes);
         self.wake_driver(wakes);

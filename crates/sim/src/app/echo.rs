@@ -136,7 +136,7 @@ impl App for Echo {
                     self.callers.swap_remove(place);
                 }
             }
-            Event::Acceptable(_) => {}
+            Event::Acceptable(_) | Event::Incoming(_) | Event::Cancelled(_) => {}
         }
     }
 

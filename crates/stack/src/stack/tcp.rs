@@ -12,6 +12,7 @@ use alloc::boxed::Box;
 
 use super::{Stack, context};
 use crate::config::{ClosedPorts, LinkId};
+use crate::deferred::{IncomingSyn, Pending};
 use crate::demux::Owner;
 use crate::ip::Datagram;
 use crate::ip::route::socket_address;
@@ -23,12 +24,41 @@ use crate::table::{Body, ConnId, Holder};
 
 /// A segment and where it belongs.
 #[derive(Clone, Copy)]
-struct Incoming<'a> {
+pub(super) struct Incoming<'a> {
     link: LinkId,
-    endpoints: Endpoints,
-    segment: Segment<'a>,
+    pub(super) endpoints: Endpoints,
+    pub(super) segment: Segment<'a>,
     /// TOS or traffic class as it came.
     tos: u8,
+}
+
+impl Incoming<'_> {
+    /// What is kept of a SYN until the program decides; its text is not (the peer sends it again).
+    pub(super) fn pending(&self, listener: ListenerId, after: Option<SeqNum>) -> Pending {
+        Pending {
+            syn: IncomingSyn {
+                listener,
+                endpoints: self.endpoints,
+                header: self.segment.header,
+            },
+            link: self.link,
+            tos: self.tos,
+            after,
+        }
+    }
+
+    /// That SYN again.
+    pub(super) fn of(pending: &Pending) -> Self {
+        Self {
+            link: pending.link,
+            endpoints: pending.syn.endpoints,
+            segment: Segment {
+                header: pending.syn.header,
+                ..Segment::default()
+            },
+            tos: pending.tos,
+        }
+    }
 }
 
 impl Stack {
@@ -178,13 +208,26 @@ impl Stack {
         incoming: &Incoming<'_>,
         after: Option<SeqNum>,
     ) {
+        if !self.defer(now, id, incoming, after) {
+            self.open_half(now, id, incoming, after);
+        }
+    }
+
+    /// The listener hears the segment. `false`: it came to nothing.
+    pub(super) fn open_half(
+        &mut self,
+        now: Instant,
+        id: ListenerId,
+        incoming: &Incoming<'_>,
+        after: Option<SeqNum>,
+    ) -> bool {
         if self.is_too_much_to_open(now, id, incoming.segment.header.flags) {
             self.count_refusal(Err(Refusal::NoMemory));
-            return;
+            return false;
         }
         let remote = incoming.endpoints.remote.ip();
         let Some(path) = self.way_back(remote, incoming.link) else {
-            return;
+            return false;
         };
         let path = self.with_pmtu(now, path, remote);
         let mut setup = self.setup(now, incoming.endpoints, &path);
@@ -194,7 +237,7 @@ impl Stack {
             setup.iss = after + 1;
         }
         let Some(entry) = self.listeners.get_mut(id) else {
-            return;
+            return false;
         };
         let mut cx = context(now, &mut self.outside);
         let result = entry
@@ -202,6 +245,7 @@ impl Stack {
             .handle_syn(&mut cx, &setup, &incoming.segment);
         let sends_cookies = entry.listener.sends_cookies(now);
         self.listeners.settle(id);
+        let heard = result.is_ok();
         match result {
             Ok(Heard::Nothing | Heard::HalfOpen) => {}
             Ok(Heard::Cookie) => self.counters.syn_cookies_sent += 1,
@@ -217,6 +261,7 @@ impl Stack {
                 }
             }
         }
+        heard
     }
 
     fn hand_to_half_open(&mut self, now: Instant, id: ListenerId, incoming: &Incoming<'_>) {
@@ -236,7 +281,12 @@ impl Stack {
         match result {
             Ok(Some(connection)) => self.establish(now, id, connection, incoming),
             Ok(None) => {}
-            Err(refusal) => self.count_refusal(Err(refusal)),
+            Err(refusal) => {
+                self.count_refusal(Err(refusal));
+                if matches!(refusal, Refusal::ValidReset | Refusal::BlindSyn) {
+                    self.cancel_incoming(&incoming.endpoints);
+                }
+            }
         }
     }
 
@@ -257,6 +307,9 @@ impl Stack {
             // A router spoke since the SYN.
             connection.set_send_mss(&mut context(now, &mut self.outside), path.mss());
         }
+        if let Some(known) = self.deferred.find(&incoming.endpoints) {
+            self.deferred.remove(known);
+        }
         let body = Body::Connection(connection);
         let entry = self.listeners.get(listener);
         let marks = entry.map_or_else(|| self.usual_marks(), |entry| entry.marks(&self.config));
@@ -273,7 +326,7 @@ impl Stack {
         self.listeners.enqueue(listener, id);
     }
 
-    fn send_reset(&mut self, now: Instant, incoming: &Incoming<'_>) {
+    pub(super) fn send_reset(&mut self, now: Instant, incoming: &Incoming<'_>) {
         let Some(header) = reset::answer(&incoming.segment) else {
             return;
         };

@@ -184,6 +184,7 @@ impl Stack {
         let Some(mut entry) = self.listeners.remove(id) else {
             return;
         };
+        self.deferred.cancel_all_of(id);
         entry.listener.close(&mut context(now, &mut self.outside));
         for connection in entry.queue {
             if let Some(slot) = self.table.get_mut(connection) {
