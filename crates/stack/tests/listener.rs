@@ -1,4 +1,5 @@
 //! Listeners, seen from the wire: options of the handshake, and a flood.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::sync::Arc;
 
@@ -159,7 +160,7 @@ fn asked() -> (
         .unwrap();
     let mut syn = Vec::new();
     flow(&mut client, &mut server, link, &mut |octets| {
-        syn = octets.to_vec()
+        syn = octets.to_vec();
     });
     let Some(Event::Incoming(incoming)) = server.poll_event() else {
         panic!("asked")
