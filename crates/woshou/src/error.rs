@@ -115,6 +115,40 @@ pub(crate) fn no_address() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, "could not resolve to any address")
 }
 
+/// How the connection ended, by an error that one of its calls returned: [`Ended::Reset`] (RST), [`Ended::TimedOut`] (with
+/// what the network had reported, if it had), [`Ended::Unreachable`] (ICMP), [`Ended::Refused`], [`Ended::Aborted`] (by this
+/// side). `None`: another error. A FIN is no error: it reads as `Ok(0)`.
+///
+/// ```
+/// # fn example(error: &std::io::Error) {
+/// use woshou::tcp::Ended;
+/// match woshou::how_it_ended(error) {
+///     Some(Ended::TimedOut(Some(reported))) => println!("no answer; the network said: {reported}"),
+///     Some(Ended::Reset) => println!("the peer gave up"),
+///     _ => println!("{error}"),
+/// }
+/// # }
+/// ```
+#[must_use]
+pub fn how_it_ended(error: &io::Error) -> Option<Ended> {
+    let inner = error.get_ref()?;
+    let of_write = || match inner.downcast_ref::<WriteError>() {
+        Some(WriteError::Ended(why)) => Some(*why),
+        _ => None,
+    };
+    inner.downcast_ref::<Ended>().copied().or_else(of_write)
+}
+
+/// TOS or traffic class as sockets take it.
+pub(crate) fn tos(tos: u32) -> io::Result<u8> {
+    u8::try_from(tos).map_err(|_| {
+        io::Error::new(
+            ErrorKind::InvalidInput,
+            "TOS and traffic class are 0 to 255",
+        )
+    })
+}
+
 /// A TTL as sockets take it.
 pub(crate) fn ttl(ttl: u32) -> io::Result<u8> {
     match u8::try_from(ttl) {

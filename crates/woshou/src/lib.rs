@@ -35,7 +35,9 @@
 //! | `set_linger(Some(d))`, d > 0 | as `None`: drop never blocks, the closing goes on in the background |
 //! | `TcpListener::{bind, accept, poll_accept, local_addr, ttl, set_ttl}` | the same |
 //! | `TcpSocket::{new_v4, new_v6, bind, connect, listen, set_nodelay, set_linger, set_reuseaddr, ...}` | the same; `reuseaddr` changes nothing: TIME-WAIT never keeps a port from a listener |
-//! | `from_std`, `into_std`, `AsRawFd`, `quickack`, TOS, `bind_device`, `set_*_buffer_size` | no: there is no descriptor; buffers are in `woshou_tcp::Config` |
+//! | `TcpSocket::{set_keepalive, set_send_buffer_size, set_recv_buffer_size, set_tos_v4, set_tclass_v6}` | the same; sizes are not doubled |
+//! | `socket2::SockRef`: keep-alive, user timeout, cork, MSS, notsent-lowat, quickack, TOS, buffers, out-of-band | [`SockRef`], of async and blocking streams |
+//! | `from_std`, `into_std`, `AsRawFd`, `bind_device` | no: there is no descriptor |
 //! | — | [`TcpStream::info`], [`TcpStream::abort`], [`TcpStream::read_chunk`], [`Net::idle`], [`blocking`] |
 //!
 //! # Features
@@ -51,6 +53,7 @@ mod driver;
 mod error;
 mod listener;
 pub mod net;
+mod options;
 #[cfg(feature = "hyper")]
 mod pooled;
 mod port;
@@ -62,8 +65,10 @@ mod split;
 mod stream;
 mod wakers;
 
+pub use error::how_it_ended;
 pub use listener::TcpListener;
 pub use net::Net;
+pub use options::{SockRef, TcpKeepalive};
 #[cfg(feature = "axum")]
 pub use serve::PeerAddr;
 pub use socket::TcpSocket;

@@ -10,10 +10,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::net::ToSocketAddrs;
 use tokio::task::coop;
-use woshou_stack::{ListenError, ListenerId, Stack};
+use woshou_stack::{ListenError, ListenOptions, ListenerId, Stack};
 
 use crate::deferred::DeferredListener;
 use crate::net::Adopted;
+use crate::options::Tuning;
 use crate::shared::Shared;
 use crate::wakers::WaiterKey;
 use crate::{Net, TcpStream, error};
@@ -25,6 +26,7 @@ pub struct TcpListener {
     local: SocketAddr,
     /// For connections it accepts; zero: the stack's default.
     ttl: AtomicU8,
+    tuning: Tuning,
     nodelay: bool,
 }
 
@@ -47,19 +49,35 @@ impl TcpListener {
         Net::current()?.bind_any(port)
     }
 
-    pub(crate) fn listen(net: Net, at: SocketAddr, backlog: u32) -> io::Result<Self> {
+    pub(crate) fn listen(
+        net: Net,
+        at: SocketAddr,
+        backlog: u32,
+        (tuning, nodelay): (Tuning, bool),
+    ) -> io::Result<Self> {
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).max(1);
-        Self::open(net, at, |stack| stack.listen(at, backlog))
+        Self::open(net, at, (tuning, nodelay), |stack| {
+            let options = ListenOptions {
+                backlog,
+                config: tuning.config(stack.tcp_config()),
+                v6_only: false,
+                ttl: tuning.ttl,
+                tos: tuning.tos,
+            };
+            stack.listen_with(at, options)
+        })
     }
 
     pub(crate) fn listen_any(net: Net, port: Option<u16>, backlog: usize) -> io::Result<Self> {
         let at = (Ipv6Addr::UNSPECIFIED, port.unwrap_or(0)).into();
-        Self::open(net, at, |stack| stack.listen_any(port, backlog))
+        let usual = (Tuning::default(), false);
+        Self::open(net, at, usual, |stack| stack.listen_any(port, backlog))
     }
 
     fn open(
         net: Net,
         at: SocketAddr,
+        (tuning, nodelay): (Tuning, bool),
         listen: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
     ) -> io::Result<Self> {
         let (id, local) = net.call(|shared, _| {
@@ -72,16 +90,10 @@ impl TcpListener {
             net,
             id,
             local,
-            ttl: AtomicU8::new(0),
-            nodelay: false,
+            ttl: AtomicU8::new(tuning.ttl.unwrap_or(0)),
+            tuning,
+            nodelay,
         })
-    }
-
-    /// For connections it accepts.
-    pub(crate) fn with_options(mut self, ttl: Option<u8>, nodelay: bool) -> Self {
-        self.ttl = AtomicU8::new(ttl.unwrap_or(0));
-        self.nodelay = nodelay;
-        self
     }
 
     /// The next connection, and its peer's address.
@@ -158,8 +170,15 @@ impl TcpListener {
             if ttl > 0 {
                 shared.stack.set_ttl(id, ttl);
             }
+            let now = shared.now();
+            if self.tuning.notsent_lowat.is_some() {
+                let low = self.tuning.notsent_lowat;
+                shared.stack.set_not_sent_low(now, id, low);
+            }
+            if let Some(socket) = shared.sockets.get_mut(&id) {
+                socket.keepalive = self.tuning.keepalive_times;
+            }
             if self.nodelay {
-                let now = shared.now();
                 shared.stack.set_nodelay(now, id, true);
             }
             return Ok(Some(adopted));
@@ -195,18 +214,20 @@ impl TcpListener {
     /// None; the result is tokio's form.
     pub fn ttl(&self) -> io::Result<u32> {
         Ok(match self.ttl.load(Ordering::Relaxed) {
-            0 => u32::from(woshou_stack::Config::default().ttl),
+            0 => u32::from(self.net.core().lock().stack.usual_ttl()),
             ttl => u32::from(ttl),
         })
     }
 
-    /// Sets TTL or hop limit of connections accepted from now on, 1 to 255. The handshake's own packets keep the
-    /// stack's ([`woshou_stack::Config::ttl`]).
+    /// Sets TTL or hop limit of connections accepted from now on, 1 to 255, and of the packets of their handshakes.
     ///
     /// # Errors
     /// `InvalidInput`: out of range.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.ttl.store(error::ttl(ttl)?, Ordering::Relaxed);
+        let ttl = error::ttl(ttl)?;
+        self.ttl.store(ttl, Ordering::Relaxed);
+        self.net
+            .call(|shared, _| shared.stack.set_listener_ttl(self.id, Some(ttl)));
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use woshou_stack::{ConnId, Event, IncomingId, ListenerId, Stack};
 use woshou_tcp::{Instant, State, Wake};
 
 use crate::error::Over;
+use crate::options::TcpKeepalive;
 use crate::port::Port;
 use crate::wakers::{WaiterKey, Waiters, WakeList};
 
@@ -30,7 +31,11 @@ pub(crate) const IDLE_CHECK: Duration = Duration::from_millis(5);
 pub(crate) struct Socket {
     pub(crate) readers: Waiters,
     pub(crate) writers: Waiters,
+    /// Who waits for urgent data.
+    pub(crate) urgent: Waiters,
     pub(crate) linger: Option<Duration>,
+    /// What keep-alive is to be when it is switched on.
+    pub(crate) keepalive: TcpKeepalive,
     /// `take_error` told how it ended.
     pub(crate) error_taken: bool,
 }
@@ -165,6 +170,10 @@ impl Shared {
         if both || wake.intersects(Wake::READABLE | Wake::URGENT) {
             socket.readers.wake(wakes);
         }
+        // The end of the peer's text ends the waiting for urgent data as well.
+        if both || wake.intersects(Wake::READABLE | Wake::URGENT) {
+            socket.urgent.wake(wakes);
+        }
         if both || wake.intersects(Wake::WRITABLE) {
             socket.writers.wake(wakes);
         }
@@ -217,6 +226,7 @@ impl Shared {
         for socket in self.sockets.values_mut() {
             socket.readers.wake(wakes);
             socket.writers.wake(wakes);
+            socket.urgent.wake(wakes);
         }
         self.listeners
             .values_mut()

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::options::{self, TcpKeepalive, Tuning};
 use crate::shared::Socket;
 use crate::{Net, TcpListener, TcpStream, error};
 
@@ -35,7 +36,7 @@ struct Options {
     local: Option<SocketAddr>,
     nodelay: bool,
     linger: Option<Duration>,
-    ttl: Option<u8>,
+    tuning: Tuning,
     reuseaddr: bool,
 }
 
@@ -98,16 +99,19 @@ impl TcpSocket {
         let net = self.net()?;
         let adopted = net.call(|shared, now| {
             shared.check()?;
+            let config = options.tuning.config(shared.stack.tcp_config());
             let id = shared
                 .stack
-                .connect(now, addr, options.local)
+                .connect_with(now, addr, options.local, config)
                 .map_err(error::connect)?;
-            if let Some(ttl) = options.ttl {
-                shared.stack.set_ttl(id, ttl);
-            }
+            options.tuning.apply(&mut shared.stack, now, id);
             let adopted = net.adopt(shared, id);
-            if let Some(Socket { linger, .. }) = shared.sockets.get_mut(&id) {
+            if let Some(Socket {
+                linger, keepalive, ..
+            }) = shared.sockets.get_mut(&id)
+            {
                 *linger = options.linger;
+                *keepalive = options.tuning.keepalive_times;
             }
             adopted.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))
         })?;
@@ -130,8 +134,8 @@ impl TcpSocket {
         } else {
             SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))
         };
-        let listener = TcpListener::listen(self.net()?, options.local.unwrap_or(any), backlog)?;
-        Ok(listener.with_options(options.ttl, options.nodelay))
+        let at = options.local.unwrap_or(any);
+        TcpListener::listen(self.net()?, at, backlog, (options.tuning, options.nodelay))
     }
 
     /// `bind`, then `listen` with the backlog of `TcpListener::bind`.
@@ -200,8 +204,140 @@ impl TcpSocket {
     /// # Errors
     /// `InvalidInput`: out of range.
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
-        self.options().ttl = Some(error::ttl(ttl)?);
+        self.options().tuning.ttl = Some(error::ttl(ttl)?);
         Ok(())
+    }
+
+    /// Sets TOS of the connection, the SYN included, or of the listener and those accepted, 0 to 255: the Diffserv field in
+    /// the six upper bits; the two low ones are ECN's and ignored.
+    ///
+    /// # Errors
+    /// `InvalidInput`: out of range.
+    pub fn set_tos_v4(&self, tos: u32) -> io::Result<()> {
+        self.options().tuning.tos = Some(error::tos(tos)?);
+        Ok(())
+    }
+
+    /// What [`TcpSocket::set_tos_v4`] or [`TcpSocket::set_tclass_v6`] set; 0 before.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn tos_v4(&self) -> io::Result<u32> {
+        Ok(self.options().tuning.tos.map_or(0, u32::from))
+    }
+
+    /// As [`TcpSocket::set_tos_v4`], IPv6's traffic class: a socket speaks one family, so that they are the same.
+    ///
+    /// # Errors
+    /// `InvalidInput`: out of range.
+    pub fn set_tclass_v6(&self, tclass: u32) -> io::Result<()> {
+        self.set_tos_v4(tclass)
+    }
+
+    /// As [`TcpSocket::tos_v4`].
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn tclass_v6(&self) -> io::Result<u32> {
+        self.tos_v4()
+    }
+
+    /// Keep-alive on or off (RFC 9293 section 3.8.4). Accepted connections inherit it.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn set_keepalive(&self, keepalive: bool) -> io::Result<()> {
+        self.options().tuning.keepalive = Some(keepalive);
+        Ok(())
+    }
+
+    /// Whether keep-alive will be on.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn keepalive(&self) -> io::Result<bool> {
+        Ok(self.options().tuning.keepalive == Some(true))
+    }
+
+    /// Keep-alive on, by these times.
+    ///
+    /// # Errors
+    /// None; the result is `socket2`'s form.
+    pub fn set_tcp_keepalive(&self, params: &TcpKeepalive) -> io::Result<()> {
+        let tuning = &mut self.options().tuning;
+        tuning.keepalive = Some(true);
+        tuning.keepalive_times = *params;
+        Ok(())
+    }
+
+    /// How long text may stay unacknowledged before the connection is given up; `None`: as the net is configured.
+    ///
+    /// # Errors
+    /// None; the result is `socket2`'s form.
+    pub fn set_tcp_user_timeout(&self, timeout: Option<Duration>) -> io::Result<()> {
+        self.options().tuning.user_timeout = timeout;
+        Ok(())
+    }
+
+    /// The largest segment that our SYN offers and that is sent, octets without options (TCP_MAXSEG).
+    ///
+    /// # Errors
+    /// `InvalidInput`: not 88 to 32,767.
+    pub fn set_tcp_mss(&self, mss: u32) -> io::Result<()> {
+        self.options().tuning.mss = Some(options::mss(mss)?);
+        Ok(())
+    }
+
+    /// As [`SockRef::set_tcp_notsent_lowat`](crate::SockRef::set_tcp_notsent_lowat).
+    ///
+    /// # Errors
+    /// None; the result is `socket2`'s form.
+    pub fn set_tcp_notsent_lowat(&self, octets: u32) -> io::Result<()> {
+        self.options().tuning.notsent_lowat = Some(octets).filter(|octets| *octets != u32::MAX);
+        Ok(())
+    }
+
+    /// Sets the size of the send buffer, octets (not doubled, unlike Linux's).
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn set_send_buffer_size(&self, size: u32) -> io::Result<()> {
+        self.options().tuning.send_buffer = Some(size);
+        Ok(())
+    }
+
+    /// The size of the send buffer, octets.
+    ///
+    /// # Errors
+    /// `NotConnected`: there is no current net to ask for its own.
+    pub fn send_buffer_size(&self) -> io::Result<u32> {
+        let set = self.options().tuning.send_buffer;
+        set.map_or_else(|| self.usual(|config| config.send_buffer), Ok)
+    }
+
+    /// Sets the size of the receive buffer, octets (not doubled, unlike Linux's): the largest window, and the window scale
+    /// that the SYN offers.
+    ///
+    /// # Errors
+    /// None; the result is tokio's form.
+    pub fn set_recv_buffer_size(&self, size: u32) -> io::Result<()> {
+        self.options().tuning.recv_buffer = Some(size);
+        Ok(())
+    }
+
+    /// The size of the receive buffer, octets.
+    ///
+    /// # Errors
+    /// `NotConnected`: there is no current net to ask for its own.
+    pub fn recv_buffer_size(&self) -> io::Result<u32> {
+        let set = self.options().tuning.recv_buffer;
+        set.map_or_else(|| self.usual(|config| config.receive_buffer), Ok)
+    }
+
+    fn usual(&self, figure: impl FnOnce(&woshou_tcp::Config) -> usize) -> io::Result<u32> {
+        let net = self.net()?;
+        let octets = figure(net.core().lock().stack.tcp_config());
+        Ok(u32::try_from(octets).unwrap_or(u32::MAX))
     }
 
     /// What [`TcpSocket::set_reuseaddr`] set.

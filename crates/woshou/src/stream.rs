@@ -83,12 +83,12 @@ impl TcpStream {
         .await
     }
 
-    fn call<R>(&self, call: impl FnOnce(&mut Shared, Instant, ConnId) -> R) -> R {
+    pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Shared, Instant, ConnId) -> R) -> R {
         self.net.call(|shared, now| call(shared, now, self.id))
     }
 
     /// A look that changes nothing, and so sends nothing.
-    fn look<R>(&self, look: impl FnOnce(&mut Shared, ConnId) -> R) -> R {
+    pub(crate) fn look<R>(&self, look: impl FnOnce(&mut Shared, ConnId) -> R) -> R {
         look(&mut self.net.core().lock(), self.id)
     }
 

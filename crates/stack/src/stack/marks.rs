@@ -1,11 +1,13 @@
 //! The user's part of the IP header: TTL or hop limit, and the Diffserv field (RFC 9293 sections 3.9.1.9, 3.9.2).
 
-use woshou_tcp::Endpoints;
+use alloc::sync::Arc;
+
+use woshou_tcp::{Config, Endpoints, Instant};
 
 use super::Stack;
 use crate::listeners::ListenerId;
 use crate::marks::{Marks, flow_label};
-use crate::table::ConnId;
+use crate::table::{Body, ConnId};
 
 impl Stack {
     /// Sets TTL or hop limit of what is sent from now on; 0 counts as 1.
@@ -71,6 +73,24 @@ impl Stack {
     #[must_use]
     pub fn usual_tos(&self) -> u8 {
         self.usual_marks().tos()
+    }
+
+    /// How the connection behaves; `None` for ids that name nothing.
+    #[must_use]
+    pub fn config_of(&self, id: ConnId) -> Option<&Arc<Config>> {
+        Some(match &self.table.of_user(id)?.body {
+            Body::Opening(opening) => opening.config(),
+            Body::Connection(connection) => connection.config(),
+        })
+    }
+
+    /// Changes how one connection behaves, as [`Self::set_config`]; it has a configuration of its own from then on.
+    pub fn tune(&mut self, now: Instant, id: ConnId, change: impl FnOnce(&mut Config)) {
+        if let Some(config) = self.config_of(id) {
+            let mut own = Config::clone(config);
+            change(&mut own);
+            self.set_config(now, id, Arc::new(own));
+        }
     }
 
     pub(super) fn usual_marks(&self) -> Marks {

@@ -243,6 +243,20 @@ impl TcpStream {
         self.inner.stream.info()
     }
 
+    pub(crate) fn inner(&self) -> &crate::TcpStream {
+        &self.inner.stream
+    }
+
+    /// Connects `socket`, with the options it was given.
+    ///
+    /// # Errors
+    /// As [`crate::TcpSocket::connect`].
+    pub fn connect_socket(socket: crate::TcpSocket, addr: SocketAddr) -> io::Result<Self> {
+        wait(socket.connect(addr), None)
+            .ok_or(ErrorKind::TimedOut)?
+            .map(Self::from)
+    }
+
     /// Calls `call` until it finds something else than `WouldBlock`, waiting in between.
     fn retry<R>(
         &self,

@@ -111,6 +111,49 @@ impl TcpStream {
         })
     }
 
+    /// Waits until there is urgent data (RFC 9293 section 3.8.5) and says how many octets up to its end are to be read, whether
+    /// they have arrived or not; reads stop at that mark. Where more tasks than one wait, the latest is woken.
+    ///
+    /// ```no_run
+    /// # async fn example(stream: woshou::TcpStream) -> std::io::Result<()> {
+    /// let mut text = vec![0; 1024];
+    /// let mut left = stream.urgent().await? as usize;
+    /// while left > 0 {
+    ///     let most = left.min(text.len());
+    ///     stream.readable().await?;
+    ///     left -= stream.try_read(&mut text[..most])?; // urgent
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// How the connection ended, where it did, or `UnexpectedEof`: the peer's text has ended, and none of it is urgent.
+    pub async fn urgent(&self) -> io::Result<u32> {
+        poll_fn(|cx| {
+            self.look(|shared, id| {
+                if let Err(error) = shared.check() {
+                    return Poll::Ready(Err(error));
+                }
+                let connection = shared.stack.connection(id);
+                if let Some(octets) = connection.and_then(woshou_tcp::Connection::urgent_unread) {
+                    return Poll::Ready(Ok(octets));
+                }
+                if let Some(why) = shared.stack.ended(id) {
+                    return Poll::Ready(Err(crate::error::ended(why)));
+                }
+                if connection.is_none_or(woshou_tcp::Connection::peer_finished) {
+                    return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                }
+                if let Some(socket) = shared.sockets.get_mut(&id) {
+                    socket.urgent.set_task(cx.waker());
+                }
+                Poll::Pending
+            })
+        })
+        .await
+    }
+
     /// Calls `f` if the stream is ready for `interest`.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 //! | the paused clock | `clock` |
 //! | ecosystem: axum, hyper, rustls | `http`, `tls` |
 //! | `std::net`'s blocking form | `blocking` |
+//! | `SockRef`, urgent data, errors told apart | `user` |
 //! | many tasks, many connections | `transfer::a_thousand_connections_at_once` |
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -30,3 +31,4 @@ mod options;
 mod stream;
 mod tls;
 mod transfer;
+mod user;
