@@ -210,6 +210,35 @@ proptest! {
         prop_assert_eq!(short, Err(WriteError::BufferTooShort { needed: len }));
     }
 
+    /// Options of TCP and of IPv4, at any alignment and length, known and unknown: read alike, and never past their end.
+    #[test]
+    fn options_at_any_alignment(
+        shift in 0..9_usize,
+        words in 0..=10_usize,
+        raw in vec(prop_oneof![0..9_u8, any::<u8>()], 40),
+        text in text(),
+    ) {
+        let options = &raw[..words * 4];
+        let mut tcp = vec![0; 20];
+        tcp[12] = u8::try_from(5 + words).expect("a nibble") << 4;
+        tcp.extend(options.iter().chain(&text));
+        let mut ip = vec![0; 20];
+        ip[0] = 0x40 | u8::try_from(5 + words).expect("a nibble");
+        ip[9] = 6;
+        ip.extend_from_slice(options);
+        let total = u16::try_from(ip.len() + tcp.len()).expect("short");
+        ip[2..4].copy_from_slice(&total.to_be_bytes());
+        let sum = naive(&ip);
+        ip[10..12].copy_from_slice(&(!sum).to_be_bytes());
+        let mut shifted = vec![0xa5; shift];
+        shifted.extend(ip.iter().chain(&tcp));
+        let packet = Ipv4Packet::parse(&shifted[shift..]).expect("sound");
+        prop_assert_eq!((packet.options, packet.payload), (options, &tcp[..]));
+        let segment = TcpSegment::parse(packet.payload).expect("sound");
+        prop_assert_eq!((segment.options, segment.payload), (options, &text[..]));
+        prop_assert_eq!(TcpOptions::parse(segment.options), TcpOptions::parse(options));
+    }
+
     #[test]
     fn udp(
         (source_port, destination_port) in any::<(u16, u16)>(),

@@ -253,3 +253,73 @@ impl Connection {
         self.recovery.owed = self.recovery.owed.or(Some(Reason::LossRecovery));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::{Offer, Setup};
+    use crate::segment::{Endpoints, Flags, Header};
+    use crate::seq::SeqNum;
+    use woshou_wire::tcp_option::TcpOptions;
+
+    /// What comes of an absurd offer, and of a limit of our own.
+    #[test]
+    fn segments_by_offer_path_and_clamp() {
+        // The peer's MSS, the path's, the clamp; the text of a segment. 88 is the default floor.
+        for (v6, offer, path, clamp, expected) in [
+            (false, None, 1460, None, 536),
+            (true, None, 1440, None, 1220),
+            (false, Some(0), 1460, None, 88),
+            (false, Some(1), 1460, None, 88),
+            (false, Some(40), 1460, None, 88),
+            (false, Some(88), 1460, None, 88),
+            (false, Some(89), 1460, None, 89),
+            (false, Some(65_535), 1460, None, 1460),
+            (true, Some(65_535), 1440, None, 1440),
+            (false, Some(1460), 1240, None, 1240),
+            (false, Some(1460), 1460, Some(1000), 1000),
+            (false, Some(900), 1460, Some(1000), 900),
+            (false, Some(1460), 1460, Some(0), 88),
+        ] {
+            let config = Config {
+                mss_clamp: clamp,
+                timestamps: false,
+                ..Config::default()
+            };
+            let host = |n| {
+                if v6 {
+                    alloc::format!("[fd00::{n}]:1")
+                } else {
+                    alloc::format!("10.0.0.{n}:1")
+                }
+            };
+            let endpoints = Endpoints {
+                local: host(1).parse().expect("an address"),
+                remote: host(2).parse().expect("an address"),
+            };
+            let setup = Setup {
+                endpoints,
+                iss: SeqNum(u32::MAX),
+                timestamp_offset: 0,
+                send_mss: path,
+                receive_mss: path,
+            };
+            let ours = Offer::new(&config, setup.receive_mss);
+            assert_eq!(ours.mss, clamp.map_or(path, |clamp: u16| clamp.min(path)));
+            let header = Header {
+                flags: Flags::SYN,
+                options: TcpOptions {
+                    mss: offer,
+                    ..TcpOptions::default()
+                },
+                ..Header::default()
+            };
+            let agreed = ours.agree(&endpoints, &header);
+            assert_eq!(
+                effective_mss(&config, &agreed, path),
+                expected,
+                "{offer:?} {path} {clamp:?}"
+            );
+        }
+    }
+}
