@@ -11,6 +11,7 @@ mod options;
 mod output;
 mod resolve;
 mod tcp;
+mod time_wait;
 mod user;
 
 pub use options::ListenOptions;
@@ -38,7 +39,6 @@ use crate::ip::pmtu::{self, Pmtus};
 use crate::ip::route::{Path, Routes, mss};
 use crate::limit::Bucket;
 use crate::listeners::Listeners;
-use crate::marks::Marks;
 use crate::memory::{Memory, share};
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
@@ -420,29 +420,6 @@ impl Stack {
     fn settle_and_queue(&mut self, now: Instant, id: ConnId) {
         self.settle(now, id);
         self.table.mark_ready(id);
-    }
-
-    /// The four-tuple goes to a small entry of its own; the slot keeps what the user may still read.
-    fn enter_time_wait(
-        &mut self,
-        now: Instant,
-        id: ConnId,
-        (endpoints, time_wait, marks): (Endpoints, woshou_tcp::TimeWait, Marks),
-    ) {
-        self.table.forget_orphan(id);
-        self.demux.remove(&endpoints, Owner::Connection(id.index));
-        while !self.time_waits.has_room()
-            && let Some(oldest) = self.time_waits.oldest()
-        {
-            self.forget_time_wait(now, oldest);
-        }
-        let entry = self
-            .time_waits
-            .has_room()
-            .then(|| self.time_waits.insert(&endpoints, time_wait, marks));
-        if let Some(slot) = self.table.get_mut(id) {
-            slot.place = entry.map_or(Place::Gone, Place::TimeWait);
-        }
     }
 
     /// Puts a packet of our own making in the queue, or drops it where the queue is full.
