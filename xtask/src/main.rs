@@ -1,7 +1,8 @@
 //! The checks of this repository: who may use whom (`graph`), how long things may be (`shape`), and what of the
-//! specification has code and tests (`specs`). `check` runs all three. `specs` alone also writes `docs/compliance.md`.
+//! specification has code and tests (`specs`). `lessons` whether the tests that `docs/lessons.md` names exist. `check` runs all four. `specs` alone also writes `docs/compliance.md`.
 
 mod graph;
+mod lessons;
 mod place;
 mod shape;
 mod source;
@@ -20,10 +21,11 @@ struct Report {
 
 type Check = fn(&std::path::Path) -> Result<Report>;
 
-const CHECKS: [(&str, Check); 3] = [
+const CHECKS: [(&str, Check); 4] = [
     ("graph", graph::check),
     ("shape", shape::check),
     ("specs", specs::check),
+    ("lessons", lessons::check),
 ];
 
 fn main() -> ExitCode {
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
         _ => Vec::new(),
     };
     if chosen.is_empty() {
-        eprintln!("usage: cargo xtask check|graph|shape|specs");
+        eprintln!("usage: cargo xtask check|graph|shape|specs|lessons");
         return ExitCode::from(2);
     }
     match run(&chosen) {
