@@ -11,6 +11,8 @@ use crate::recv::buffer::{LEAST_KEPT, ReceiveBuffer, owner_to_keep};
 use crate::segment::Text;
 use crate::seq::SeqNum;
 
+mod known;
+
 /// The most ranges held, so that the worst pattern of holes costs a bounded search and move a segment.
 pub(crate) const MOST_RANGES: usize = 4096;
 /// Text this far beyond RCV.NXT is outside any window (RFC 7323 section 2.3).
@@ -136,19 +138,6 @@ impl Reassembly {
     /// The number of the first octet held.
     pub(crate) fn lowest(&self) -> Option<SeqNum> {
         self.0.as_ref()?.ranges.front().map(|range| range.start)
-    }
-
-    /// The number after the last octet held.
-    pub(crate) fn highest(&self) -> Option<SeqNum> {
-        self.0.as_ref()?.ranges.back().map(|range| range.end)
-    }
-
-    /// The first part of `start .. end` that is held.
-    pub(crate) fn first_known(&self, start: SeqNum, end: SeqNum) -> Option<(SeqNum, SeqNum)> {
-        let ranges = &self.0.as_ref()?.ranges;
-        let index = ranges.partition_point(|range| range.end.at_or_before(start));
-        let range = ranges.get(index).filter(|range| range.start.before(end))?;
-        Some((start.later(range.start), end.earlier(range.end)))
     }
 
     /// Forgets everything and gives the memory back.
