@@ -432,11 +432,6 @@ impl Stack {
         self.replies.packets.push_back(Reply { path, octets });
     }
 
-    /// Octets of replies that wait at most.
-    fn most_replies(&self) -> usize {
-        self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS)
-    }
-
     /// The largest segment that the peer may send us: what the link carries at the least (`LinkConfig::mtu`), whatever
     /// routers said of the way there, which need not be the way back (RFC 9293 section 3.7.3).
     //= rfc9293 SHLD-6

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use woshou_tcp::{Flags, Instant, Pressure};
 
-use super::{Stack, context};
+use super::{MAX_REPLY_OCTETS, Stack, context};
 use crate::listeners::ListenerId;
 use crate::memory::{self, MemoryUse, share};
 use crate::table::{Body, ConnId, Place};
@@ -32,6 +32,11 @@ impl Stack {
             + self.replies.octets
             + self.looped_octets
             + self.neighbours.memory()
+    }
+
+    /// Octets of replies that wait at most.
+    pub(super) fn most_replies(&self) -> usize {
+        self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS)
     }
 
     /// Octets that a user's call may add.
