@@ -6,10 +6,7 @@ use woshou_stack::{ConnId, Stack};
 use woshou_tcp::connection::LossPhase;
 use woshou_tcp::{Connection, Instant, State, TcpInfo};
 
-use crate::constants::{
-    TCP_CA_Disorder, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery, TCPI_OPT_ECN, TCPI_OPT_SACK,
-    TCPI_OPT_TIMESTAMPS, TCPI_OPT_WSCALE,
-};
+use crate::constants::{TCP_CA_Disorder, TCP_CA_Loss, TCP_CA_Open, TCP_CA_Recovery};
 use crate::personality::Personality;
 
 /// A structure: names in the order of the kernel's header, and their values where the stack knows them.
@@ -173,9 +170,6 @@ pub const MEMINFO: &[&str] = &[
     "SK_MEMINFO_DROPS",
 ];
 
-/// Linux says so of a threshold that no loss has set (TCP_INFINITE_SSTHRESH).
-const NO_THRESHOLD: u64 = 0x7fff_ffff;
-
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
@@ -210,21 +204,14 @@ pub(crate) fn of_connection(
         return without_connection(personality, State::Closed);
     };
     let mut figures = without_connection(personality, stack.state(id));
-    let connection = stack.connection(id);
-    common(&mut figures, &info, connection);
+    common(&mut figures, &info);
     match personality {
         Personality::Linux => {
-            linux(&mut figures, &info, connection);
-            if let Some(mtu) = stack.path_mtu(id) {
-                figures.set("tcpi_pmtu", mtu);
-            }
+            linux(&mut figures, &info);
         }
         Personality::FreeBsd => {
-            figures.set("tcpi_snd_cwnd", info.snd_cwnd);
-            figures.set(
-                "tcpi_snd_ssthresh",
-                info.snd_ssthresh.min(u64::from(u32::MAX)),
-            );
+            figures.set("tcpi_snd_cwnd", info.cwnd);
+            figures.set("tcpi_snd_ssthresh", info.ssthresh.min(u64::from(u32::MAX)));
             figures.set("tcpi_rcv_space", info.rcv_wnd);
             figures.set("tcpi_snd_rexmitpack", info.total_retrans);
             figures.set("tcpi_rttmin", micros(info.min_rtt));
@@ -234,7 +221,7 @@ pub(crate) fn of_connection(
 }
 
 /// What both structures have with the same meaning.
-fn common(figures: &mut Figures, info: &TcpInfo, connection: Option<&Connection>) {
+fn common(figures: &mut Figures, info: &TcpInfo) {
     figures.set("tcpi_rto", micros(info.rto));
     figures.set("tcpi_rtt", micros(info.rtt));
     figures.set("tcpi_rttvar", micros(info.rttvar));
@@ -242,53 +229,87 @@ fn common(figures: &mut Figures, info: &TcpInfo, connection: Option<&Connection>
     figures.set("tcpi_snd_wnd", info.snd_wnd);
     figures.set("tcpi_snd_wscale", info.snd_wscale);
     figures.set("tcpi_rcv_wscale", info.rcv_wscale);
-    if let Some(agreed) = connection.map(Connection::agreed) {
-        let flag = |on: bool, bit: i32| if on { bit } else { 0 };
-        let options = flag(agreed.timestamps.is_some(), TCPI_OPT_TIMESTAMPS)
-            | flag(agreed.sack, TCPI_OPT_SACK)
-            | flag(agreed.scaling, TCPI_OPT_WSCALE)
-            | flag(agreed.ecn, TCPI_OPT_ECN);
-        figures.set("tcpi_options", options.cast_unsigned());
-    }
+    figures.set("tcpi_options", info.options);
+    figures.set("tcpi_rcv_mss", info.rcv_mss);
+    figures.set("tcpi_rcv_ooopack", info.rcv_ooopack);
 }
 
-/// What Linux adds. It counts in segments.
-fn linux(figures: &mut Figures, info: &TcpInfo, connection: Option<&Connection>) {
-    let mss = u64::from(info.snd_mss).max(1);
-    figures.set("tcpi_backoff", info.backoff);
-    figures.set("tcpi_snd_cwnd", (info.snd_cwnd / mss).max(1));
-    let threshold = match info.snd_ssthresh {
-        u64::MAX => NO_THRESHOLD,
-        octets => octets / mss,
-    };
-    figures.set("tcpi_snd_ssthresh", threshold);
-    figures.set("tcpi_advmss", info.advmss);
-    figures.set("tcpi_min_rtt", micros(info.min_rtt));
-    figures.set("tcpi_total_retrans", info.total_retrans);
-    figures.set("tcpi_bytes_acked", info.bytes_acked);
-    figures.set("tcpi_bytes_received", info.bytes_received);
-    figures.set("tcpi_bytes_sent", info.bytes_sent);
-    figures.set("tcpi_bytes_retrans", info.bytes_retrans);
-    figures.set("tcpi_segs_out", info.segs_out);
-    figures.set("tcpi_segs_in", info.segs_in);
-    figures.set("tcpi_rcv_wnd", info.rcv_wnd);
-    let Some(connection) = connection else {
-        return;
-    };
-    let unsent = connection.unsent() as u64;
-    figures.set("tcpi_notsent_bytes", unsent);
-    let out = (connection.unacknowledged() as u64).saturating_sub(unsent);
-    figures.set("tcpi_unacked", out.div_ceil(mss));
-    figures.set("tcpi_probes", connection.unanswered_keep_alives());
-    let phase = match connection.loss_phase() {
+/// What Linux adds. What the stack does not measure stays absent.
+fn linux(figures: &mut Figures, info: &TcpInfo) {
+    let phase = match info.ca_state {
         LossPhase::Disorder => TCP_CA_Disorder,
         LossPhase::Recovery => TCP_CA_Recovery,
         LossPhase::Loss => TCP_CA_Loss,
         _ => TCP_CA_Open,
     };
     figures.set("tcpi_ca_state", phase.cast_unsigned());
-    figures.set("tcpi_retransmits", info.backoff);
-    figures.set("tcpi_max_pacing_rate", u64::MAX);
+    let numbers: [(&str, u64); 32] = [
+        ("tcpi_retransmits", info.retransmits.into()),
+        ("tcpi_probes", info.probes.into()),
+        ("tcpi_backoff", info.backoff.into()),
+        ("tcpi_unacked", info.unacked.into()),
+        ("tcpi_sacked", info.sacked.into()),
+        ("tcpi_lost", info.lost.into()),
+        ("tcpi_retrans", info.retrans.into()),
+        ("tcpi_fackets", info.fackets.into()),
+        ("tcpi_pmtu", info.pmtu.into()),
+        ("tcpi_rcv_ssthresh", info.rcv_ssthresh.into()),
+        ("tcpi_snd_ssthresh", info.snd_ssthresh.into()),
+        ("tcpi_snd_cwnd", info.snd_cwnd.into()),
+        ("tcpi_advmss", info.advmss.into()),
+        ("tcpi_reordering", info.reordering.into()),
+        ("tcpi_rcv_space", info.rcv_space.into()),
+        ("tcpi_total_retrans", info.total_retrans),
+        ("tcpi_pacing_rate", info.pacing_rate),
+        ("tcpi_max_pacing_rate", info.max_pacing_rate),
+        ("tcpi_bytes_acked", info.bytes_acked),
+        ("tcpi_bytes_received", info.bytes_received),
+        ("tcpi_bytes_sent", info.bytes_sent),
+        ("tcpi_bytes_retrans", info.bytes_retrans),
+        ("tcpi_segs_out", info.segs_out),
+        ("tcpi_segs_in", info.segs_in),
+        ("tcpi_data_segs_out", info.data_segs_out),
+        ("tcpi_data_segs_in", info.data_segs_in),
+        ("tcpi_notsent_bytes", info.notsent_bytes.into()),
+        ("tcpi_delivered", info.delivered.into()),
+        ("tcpi_dsack_dups", info.dsack_dups.into()),
+        ("tcpi_rcv_wnd", info.rcv_wnd.into()),
+        ("tcpi_total_rto", info.total_rto.into()),
+        (
+            "tcpi_total_rto_recoveries",
+            info.total_rto_recoveries.into(),
+        ),
+    ];
+    for (name, value) in numbers {
+        figures.set(name, value);
+    }
+    linux_times(figures, info);
+}
+
+/// Microseconds and, since something was last sent or heard, milliseconds.
+fn linux_times(figures: &mut Figures, info: &TcpInfo) {
+    for (name, time) in [
+        ("tcpi_ato", info.ato),
+        ("tcpi_min_rtt", info.min_rtt),
+        ("tcpi_busy_time", info.busy_time),
+        ("tcpi_rwnd_limited", info.rwnd_limited),
+        ("tcpi_sndbuf_limited", info.sndbuf_limited),
+    ] {
+        figures.set(name, micros(time));
+    }
+    for (name, time) in [
+        ("tcpi_last_data_sent", info.last_data_sent),
+        ("tcpi_last_ack_sent", info.last_ack_sent),
+        ("tcpi_last_data_recv", info.last_data_recv),
+        ("tcpi_last_ack_recv", info.last_ack_recv),
+        ("tcpi_total_rto_time", info.total_rto_time),
+    ] {
+        figures.set(name, millis(time));
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// SO_MEMINFO: what lies in the buffers, and how much may.

@@ -3,6 +3,7 @@
 
 mod any;
 mod deferred;
+mod figures;
 mod icmp;
 mod input;
 mod marks;
@@ -28,7 +29,7 @@ use woshou_tcp::isn::IsnKey;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
     ChallengeBudget, Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum, State,
-    TcpInfo, TraceEvent,
+    TraceEvent,
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
@@ -226,12 +227,6 @@ impl Stack {
     #[must_use]
     pub fn ended(&self, id: ConnId) -> Option<Ended> {
         self.table.of_user(id)?.body.ended()
-    }
-
-    /// Figures about it; `None` for ids that name nothing.
-    #[must_use]
-    pub fn info(&self, now: Instant, id: ConnId) -> Option<TcpInfo> {
-        self.table.of_user(id).map(|slot| slot.body.info(now))
     }
 
     /// The state; CLOSED for ids that name nothing, and once TIME-WAIT is over.

@@ -2,7 +2,7 @@
 
 mod choices;
 mod close;
-mod figures;
+pub(crate) mod figures;
 mod input;
 mod marks;
 mod memory;
@@ -41,6 +41,7 @@ use crate::time::Instant;
 use crate::time_wait::TimeWait;
 
 use choices::Choices;
+use figures::{Counters, Trouble};
 use mtu::effective_mss;
 pub(crate) use open::SynAck;
 pub use open::{Opened, Opening};
@@ -78,6 +79,7 @@ pub struct Connection {
     counters: Counters,
     /// The search for what the path carries, while it is less than the link does.
     search: Option<Box<MtuSearch>>,
+    trouble: Option<Box<Trouble>>,
 }
 
 /// What is to be sent besides text, FIN and acknowledgements.
@@ -124,18 +126,6 @@ struct Patience {
     /// Challenge ACKs sent in the second that began at `second`.
     challenges: u8,
     second: Instant,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Counters {
-    segs_in: u64,
-    segs_out: u64,
-    bytes_sent: u64,
-    bytes_retrans: u64,
-    bytes_acked: u64,
-    bytes_received: u64,
-    retrans: u64,
-    refused: u64,
 }
 
 impl Connection {
@@ -193,7 +183,8 @@ impl Connection {
                 challenges: 0,
                 second: cx.now,
             },
-            counters: Counters::default(),
+            counters: Counters::new(cx.now),
+            trouble: None,
             search: None,
             agreed,
             config,
@@ -233,7 +224,11 @@ impl Connection {
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
     ) -> Result<(), Refusal> {
-        self.counters.segs_in += u64::from(segment.coalesced.max(1));
+        let segments = u64::from(segment.coalesced.max(1));
+        self.counters.segs_in += segments;
+        if !segment.text.octets.is_empty() {
+            self.counters.data_segs_in += segments;
+        }
         cx.trace(&self.setup.endpoints, || TraceEvent::Received {
             header: segment.header,
             len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
@@ -242,7 +237,7 @@ impl Connection {
         if let Err(refusal) = result {
             // A valid RST was processed, not refused.
             if refusal != Refusal::ValidReset {
-                self.counters.refused += 1;
+                self.trouble_mut().refused += 1;
                 cx.trace(&self.setup.endpoints, || TraceEvent::Refused { refusal });
             }
         }
@@ -292,6 +287,7 @@ impl Connection {
         let taken = self.snd.buffer.write(octets, limit);
         if taken == 0 && !octets.is_empty() {
             self.user.waits_to_write = true;
+            self.count_time(cx.now);
             return Err(WriteError::Full);
         }
         self.rearm(cx.now);

@@ -19,6 +19,17 @@ pub struct Endpoints {
     pub remote: SocketAddr,
 }
 
+impl Endpoints {
+    /// Octets of an IP and a TCP header without options.
+    pub(crate) fn fixed_headers(&self) -> u32 {
+        if self.remote.is_ipv6() {
+            40 + 20
+        } else {
+            20 + 20
+        }
+    }
+}
+
 /// The control bits of RFC 9293 section 3.1, in wire order; AE is bit 8 (RFC 9768).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Flags(u16);

@@ -6,9 +6,11 @@ use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
 use crate::error::Refusal;
 use crate::event::{Context, Reason, TraceEvent};
+use crate::info::TcpInfo;
 use crate::options;
 use crate::segment::{Endpoints, Flags, Header, Segment};
 use crate::seq::SeqNum;
+use crate::state::State;
 use crate::time::Instant;
 
 /// How old TS.Recent may be and still refuse a segment (RFC 7323 section 5.5).
@@ -138,6 +140,20 @@ impl TimeWait {
     /// Whether timestamps were agreed.
     const fn stamped(&self) -> bool {
         matches!(self.stamps, Stamps::Outdated | Stamps::Recent)
+    }
+
+    /// Figures about it: the few that are left.
+    #[must_use]
+    pub fn info(&self) -> TcpInfo {
+        let timestamps = if self.stamped() {
+            TcpInfo::TIMESTAMPS
+        } else {
+            0
+        };
+        TcpInfo {
+            options: timestamps,
+            ..TcpInfo::new(State::TimeWait)
+        }
     }
 
     /// A segment arrived. May move [`expires_at`](Self::expires_at).

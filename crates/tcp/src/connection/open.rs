@@ -160,7 +160,9 @@ impl Opening {
         connection.user.choices = self.choices.take();
         connection.counters.segs_in = 1;
         connection.counters.segs_out = u64::from(self.sent_at.is_some()) + u64::from(self.repeats);
-        connection.counters.retrans = u64::from(self.repeats);
+        if self.repeats > 0 {
+            connection.trouble_mut().retrans = u64::from(self.repeats);
+        }
         let acked = segment.header.flags.ack();
         connection.adopt(cx, segment, self.syn_sample(cx.now, segment), self.repeats);
         connection.on(cx, if acked { Event::SynAck } else { Event::Syn });
@@ -378,7 +380,16 @@ impl Opening {
     #[must_use]
     pub fn info(&self, now: Instant) -> TcpInfo {
         TcpInfo {
+            retransmits: self.repeats,
             backoff: self.repeats,
+            unacked: u32::from(self.sent_at.is_some()),
+            total_rto: u32::from(self.repeats),
+            total_rto_recoveries: u32::from(self.repeats > 0),
+            pmtu: u32::from(self.setup.send_mss) + self.setup.endpoints.fixed_headers(),
+            snd_cwnd: u32::from(self.config.initial_window.max(1)),
+            rcv_wnd: window_of_syn(&self.config),
+            last_data_sent: now.since(self.sent_at.unwrap_or(self.started_at)),
+            last_data_recv: now.since(self.started_at),
             rto: self.estimator().backed_off(self.repeats),
             advmss: u32::from(self.offer.mss),
             segs_out: u64::from(self.sent_at.is_some()) + u64::from(self.repeats),

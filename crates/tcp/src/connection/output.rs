@@ -328,7 +328,11 @@ impl Connection {
         // Larger than a segment: the device cuts it. `room` is at most an IP packet.
         let cut = plan.len > room && plan.reason != Reason::MtuProbe;
         let segment_size = cut.then(|| u16::try_from(room).unwrap_or(u16::MAX));
-        self.counters.segs_out += u64::from(if cut { plan.len.div_ceil(room) } else { 1 });
+        let segments = if cut { plan.len.div_ceil(room) } else { 1 };
+        self.counters.segs_out += u64::from(segments);
+        if plan.len > 0 && plan.reason != Reason::KeepAlive {
+            self.counters.data_segs_out += u64::from(segments);
+        }
         cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
             header,
             len: plan.len,
@@ -462,8 +466,10 @@ impl Connection {
         let new_from = plan.seq.later(self.snd.nxt).earlier(end);
         let again = new_from.distance_from(plan.seq);
         if again > 0 {
-            self.counters.bytes_retrans += u64::from(again.min(plan.len));
-            self.counters.retrans += u64::from(again.div_ceil(self.snd.mss.max(1)));
+            let segments = again.div_ceil(self.snd.mss.max(1));
+            let trouble = self.trouble_mut();
+            trouble.bytes_retrans += u64::from(again.min(plan.len));
+            trouble.retrans += u64::from(segments);
             let mss = self.snd.mss;
             self.snd
                 .in_flight

@@ -5,6 +5,7 @@ mod bench;
 mod chaos;
 mod dice;
 mod ecn;
+mod figures;
 mod hostile;
 mod matrix;
 mod opening;

@@ -113,6 +113,7 @@ impl Connection {
 
     /// RFC 6298 5.4 to 5.6: send the oldest again, double the timeout.
     fn on_retransmission_timeout(&mut self, cx: &mut Context<'_>) {
+        self.count_timeout(cx.now);
         if self.state == State::SynReceived {
             self.owed.syn_ack = Some(Reason::Timeout);
             self.patience.backoff = self.patience.backoff.saturating_add(1);
@@ -158,6 +159,7 @@ impl Connection {
 
     /// Starts the timers that what happened calls for. Cheap: called after every input and every segment.
     pub(super) fn rearm(&mut self, now: Instant) {
+        self.count_time(now);
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;
         }

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::info::TcpInfo;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
@@ -70,6 +71,28 @@ impl InFlight {
     /// "pipe" of RFC 6675: octets believed to be in the network.
     pub(crate) fn pipe(&self) -> u64 {
         self.octets - self.sacked - self.lost
+    }
+
+    /// Octets that nothing says have arrived.
+    pub(crate) fn unreported(&self) -> u64 {
+        self.octets - self.sacked
+    }
+
+    /// Fills in `unacked` and what it is made of: each transmission is as many segments as it has octets for.
+    pub(crate) fn count_segments(&self, mss: u32, info: &mut TcpInfo) {
+        for sent in &self.records {
+            let segments = sent.end.distance_from(sent.start).div_ceil(mss.max(1));
+            info.unacked = info.unacked.saturating_add(segments);
+            match sent.fate {
+                Fate::Sacked => {
+                    info.sacked += segments;
+                    info.fackets = info.unacked;
+                }
+                Fate::Lost => info.lost += segments,
+                Fate::Flying if sent.retransmitted => info.retrans += segments,
+                Fate::Flying => {}
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {

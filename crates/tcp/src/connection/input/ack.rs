@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use woshou_wire::tcp_option::SackBlock;
+
 use super::Connection;
 use crate::congestion::AckSample;
 use crate::error::Refusal;
@@ -109,15 +111,21 @@ impl Connection {
         let prior = self.recovery.pipe(&self.snd);
         let watched = cx.observer.is_some().then(|| self.congestion_figures());
         let limited = self.is_congestion_limited(prior);
+        let missing = self.snd.in_flight.unreported();
         let mut acked = Acked::default();
         let mut rtt = None;
         if segment.header.ack.after(self.snd.una) {
             self.excuse_path(segment.header.ack);
             acked = self.advance_una(segment.header.ack);
             self.recovery.check_reneging(&mut self.snd);
+            self.count_progress(cx.now);
             rtt = self.sample_rtt(cx, segment, acked.newest_sent_once);
         }
         let sacked = self.process_sack(segment);
+        let delivered = missing.saturating_sub(self.snd.in_flight.unreported());
+        let segments = delivered.div_ceil(u64::from(self.snd.mss.max(1)));
+        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+        self.counters.delivered = self.counters.delivered.saturating_add(segments);
         let evidence = Evidence {
             acked: acked.octets,
             sacked,
@@ -242,7 +250,12 @@ impl Connection {
             return 0;
         }
         let mut newly = 0;
-        for block in segment.header.options.sack.as_slice() {
+        let blocks = segment.header.options.sack.as_slice();
+        if reports_duplicate(blocks, segment.header.ack) {
+            let trouble = self.trouble_mut();
+            trouble.dsack_dups = trouble.dsack_dups.saturating_add(1);
+        }
+        for block in blocks {
             let (left, right) = (SeqNum(block.left), SeqNum(block.right));
             let sane =
                 left.before(right) && left.after(self.snd.una) && right.at_or_before(self.snd.nxt);
@@ -316,4 +329,17 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// Whether the first block tells of what arrived twice: it lies below the acknowledgement, or in the second (RFC 2883
+/// section 4).
+fn reports_duplicate(blocks: &[SackBlock], ack: SeqNum) -> bool {
+    let Some((first, rest)) = blocks.split_first() else {
+        return false;
+    };
+    let (left, right) = (SeqNum(first.left), SeqNum(first.right));
+    let inside = |outer: &SackBlock| {
+        left.at_or_after(SeqNum(outer.left)) && right.at_or_before(SeqNum(outer.right))
+    };
+    left.before(right) && (right.at_or_before(ack) || rest.first().is_some_and(inside))
 }

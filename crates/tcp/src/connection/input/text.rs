@@ -40,6 +40,7 @@ impl Connection {
         }
         self.note_mark(segment);
         self.note_repeated(segment);
+        self.counters.last_data_recv = cx.now;
         let (seq, text) = self.cut_to_window(segment);
         if text.octets.is_empty() {
             // Known already, or nothing fits: the sender probes or repeats, and wants to hear.
@@ -60,6 +61,9 @@ impl Connection {
             return Err(Refusal::NoMemory);
         }
         if seq != self.rcv.nxt {
+            let trouble = self.trouble_mut();
+            let segments = u32::from(segment.coalesced.max(1));
+            trouble.rcv_ooopack = trouble.rcv_ooopack.saturating_add(segments);
             return self.hold_text(seq, text);
         }
         let taken = self.take_text(text);

@@ -104,7 +104,7 @@ fn opened_from_both_sides_at_once() {
 /// Congestion window and threshold of side 0.
 fn figures(pair: &mut Pair) -> (u64, u64) {
     let info = pair.end(0).info(Instant::ZERO);
-    (info.snd_cwnd, info.snd_ssthresh)
+    (info.cwnd, info.ssthresh)
 }
 
 #[test]

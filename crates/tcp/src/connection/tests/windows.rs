@@ -74,7 +74,7 @@ fn another_algorithm_may_open_the_window() {
     pair.write(0, &text);
     pair.run_for(LONG);
     let info = pair.end(0).info(Instant::ZERO);
-    assert_eq!(info.snd_cwnd, 10 * u64::from(info.snd_mss));
+    assert_eq!(info.cwnd, 10 * u64::from(info.snd_mss));
     assert_eq!(pair.read(1, 300_000), text);
 }
 
