@@ -1,5 +1,7 @@
 //! Text that came before what precedes it.
 
+mod inserted;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,6 +12,7 @@ use woshou_wire::tcp_option::{SackBlock, SackBlocks};
 use crate::recv::buffer::{LEAST_KEPT, ReceiveBuffer, owner_to_keep};
 use crate::segment::Text;
 use crate::seq::SeqNum;
+pub(crate) use inserted::Inserted;
 
 mod known;
 
@@ -90,19 +93,6 @@ impl Range {
     fn contains(&self, seq: SeqNum) -> bool {
         seq.between(self.start, self.end)
     }
-}
-
-/// What became of a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Inserted {
-    /// All of it is new, and stored.
-    New,
-    /// Some of it is stored; the rest was there before, or lies outside, or found no memory.
-    Partly,
-    /// Nothing of it is new.
-    Duplicate,
-    /// New, and nothing stored: no memory, or too many ranges.
-    NoMemory,
 }
 
 /// Out-of-order text. Most connections never hold any: it takes no room in them until then.
