@@ -10,6 +10,7 @@ mod marks;
 mod memory;
 mod options;
 mod output;
+mod path;
 mod resolve;
 mod tcp;
 mod time_wait;
@@ -36,8 +37,8 @@ use crate::config::{Cidr, Config, LinkConfig, LinkId};
 use crate::deferred::Deferred;
 use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
-use crate::ip::pmtu::{self, Pmtus};
-use crate::ip::route::{Path, Routes, mss};
+use crate::ip::pmtu::Pmtus;
+use crate::ip::route::{Path, Routes};
 use crate::limit::Bucket;
 use crate::listeners::Listeners;
 use crate::memory::{Memory, share};
@@ -425,27 +426,6 @@ impl Stack {
         }
         self.replies.octets += octets.len();
         self.replies.packets.push_back(Reply { path, octets });
-    }
-
-    /// The largest segment that the peer may send us: what the link carries at the least (`LinkConfig::mtu`), whatever
-    /// routers said of the way there, which need not be the way back (RFC 9293 section 3.7.3).
-    //= rfc9293 SHLD-6
-    fn receive_mss(&self, path: &Path) -> u16 {
-        let link = self.routes.link(path.link).filter(|_| !path.local);
-        link.map_or(path.mss(), |link| mss(link.mtu, path.next_hop.is_ipv6()))
-    }
-
-    /// `path`, to `to`, with what routers said of it.
-    fn with_pmtu(&self, now: Instant, path: Path, to: IpAddr) -> Path {
-        let known = self
-            .pmtus
-            .look_up(now, pmtu::destination(to, path.link))
-            .filter(|known| known.mtu < path.mtu && !path.local);
-        known.map_or(path, |known| Path {
-            mtu: known.mtu,
-            mtu_until: known.until,
-            ..path
-        })
     }
 
     /// The way back to the sender of a packet that came by `link`.
