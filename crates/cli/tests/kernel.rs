@@ -5,93 +5,13 @@
     reason = "helpers of tests: a failure is the test's"
 )]
 
+mod common;
+
 use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
-const WOSHOU: &str = env!("CARGO_BIN_EXE_woshou");
-
-/// A folder of its own for a test, with a file `f` of `size` octets that repeat late.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str, size: usize) -> Self {
-        let path = std::env::temp_dir().join(format!("woshou-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let octets: Vec<u8> = (0..size)
-            .map(|_| {
-                state ^= state << 13;
-                state ^= state >> 7;
-                state ^= state << 17;
-                (state >> 32) as u8
-            })
-            .collect();
-        std::fs::write(path.join("f"), octets).unwrap();
-        Self(path)
-    }
-
-    fn same(&self, name: &str) -> bool {
-        std::fs::read(self.0.join(name)).ok() == std::fs::read(self.0.join("f")).ok()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Whether private namespaces and these tools are there.
-fn ready(tools: &[&str]) -> bool {
-    let mut why = None;
-    for tool in tools {
-        if Command::new(tool).arg("--version").output().is_err() {
-            why = Some(format!("no {tool}"));
-        }
-    }
-    let serve = Command::new(WOSHOU)
-        .args(["serve", "/", "--with", "true"])
-        .output()
-        .unwrap();
-    if serve.status.code() == Some(7) {
-        why = Some(String::from_utf8_lossy(&serve.stderr).into_owned());
-    }
-    match why {
-        None => true,
-        Some(why) if std::env::var_os("WOSHOU_REQUIRE_NET").is_some() => panic!("{why}"),
-        Some(why) => {
-            eprintln!("skipped: {why}");
-            false
-        }
-    }
-}
-
-fn run(folder: &Folder, args: &[&str]) -> Output {
-    let start = Instant::now();
-    let output = Command::new(WOSHOU)
-        .args(args)
-        .current_dir(&folder.0)
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    assert!(start.elapsed() < Duration::from_secs(60), "{args:?} hung");
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(!err.contains("panicked"), "{err}");
-    output
-}
-
-fn succeeds(folder: &Folder, args: &[&str]) -> Output {
-    let output = run(folder, args);
-    let err = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{args:?}: {:?} {err}",
-        output.status
-    );
-    output
-}
+use common::{Folder, WOSHOU, ready, run, succeeds};
 
 fn fails(folder: &Folder, args: &[&str], status: i32, says: &str) {
     let output = run(folder, args);

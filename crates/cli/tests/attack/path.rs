@@ -1,0 +1,1 @@
+pub(crate) fn attacker(_: &str, _: &str, _: &str) {}
