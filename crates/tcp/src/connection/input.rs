@@ -29,8 +29,9 @@ impl Connection {
         self.check_reset(cx, segment)?; // second
         // third: security compartments are historic
         self.check_syn(cx, segment)?; // fourth
+        self.check_ack(cx, segment)?; // fifth, before anything of it is believed (RFC 5961 section 5)
         self.heard(cx.now, segment);
-        self.process_ack(cx, segment)?; // fifth
+        self.process_ack(cx, segment)?;
         self.process_urgent(segment); // sixth
         self.process_text(cx, segment)?; // seventh
         self.process_fin(cx, segment); // eighth
@@ -183,7 +184,7 @@ impl Connection {
         Err(Refusal::BlindSyn)
     }
 
-    /// An acceptable segment: the peer lives.
+    /// A segment that the peer sent, as far as anybody can tell: the peer lives.
     fn heard(&mut self, now: Instant, segment: &Segment<'_>) {
         self.patience.heard_at = now;
         self.patience.keep_alives = 0;

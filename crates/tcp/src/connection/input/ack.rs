@@ -20,8 +20,9 @@ use crate::time::Instant;
 const ECHO_STEP: Duration = Duration::from_millis(1);
 
 impl Connection {
-    /// Fifth: the ACK field.
-    pub(super) fn process_ack(
+    /// Fifth, the judgement: is it an acknowledgement that the peer could have sent? Nothing of a segment counts before
+    /// this, its timestamp least of all: TS.Recent from the future would make all that the peer sends too old.
+    pub(super) fn check_ack(
         &mut self,
         cx: &mut Context<'_>,
         segment: &Segment<'_>,
@@ -30,10 +31,11 @@ impl Connection {
         if !header.flags.ack() {
             return Err(Refusal::NoAck);
         }
-        if self.state == State::SynReceived {
-            self.process_ack_of_syn(cx, segment)?;
-        }
         let ack = header.ack;
+        if self.state == State::SynReceived && !ack.between(self.snd.iss + 1, self.snd.nxt + 1) {
+            self.refuse_ack(ack);
+            return Err(Refusal::AckOfUnsent);
+        }
         //= rfc9293 X-5
         //= rfc9293 MAY-12
         if ack.after(self.snd.nxt) {
@@ -45,6 +47,20 @@ impl Connection {
             self.challenge(cx, Reason::Challenge);
             return Err(Refusal::AckTooOld);
         }
+        Ok(())
+    }
+
+    /// Fifth: what the ACK field says, once [`Self::check_ack`] let it pass.
+    pub(super) fn process_ack(
+        &mut self,
+        cx: &mut Context<'_>,
+        segment: &Segment<'_>,
+    ) -> Result<(), Refusal> {
+        if self.state == State::SynReceived {
+            self.process_ack_of_syn(cx, segment);
+        }
+        let header = &segment.header;
+        let ack = header.ack;
         //= rfc9293 MUST-1
         //= rfc9293 REC-1
         let window = u32::from(header.window) << self.snd.scale;
@@ -58,22 +74,13 @@ impl Connection {
         self.process_ack_of_fin(cx)
     }
 
-    /// SYN-RECEIVED: the ACK of our SYN makes the connection ESTABLISHED; another is refused with RST.
-    fn process_ack_of_syn(
-        &mut self,
-        cx: &mut Context<'_>,
-        segment: &Segment<'_>,
-    ) -> Result<(), Refusal> {
-        let ack = segment.header.ack;
-        if !ack.between(self.snd.iss + 1, self.snd.nxt + 1) {
-            self.refuse_ack(ack);
-            return Err(Refusal::AckOfUnsent);
-        }
+    /// SYN-RECEIVED: the ACK of our SYN makes the connection ESTABLISHED.
+    fn process_ack_of_syn(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         self.snd.on_ack_of_syn();
         self.snd.wnd = u32::from(segment.header.window) << self.snd.scale;
         self.snd.max_wnd = self.snd.max_wnd.max(self.snd.wnd);
         self.snd.wl1 = segment.header.seq;
-        self.snd.wl2 = ack;
+        self.snd.wl2 = segment.header.ack;
         self.owed.syn_ack = None;
         self.timers.stop(Timer::Retransmission);
         self.timers.stop(Timer::UserTimeout);
@@ -83,7 +90,6 @@ impl Connection {
             self.user.close_when_open = false;
             self.shutdown(cx);
         }
-        Ok(())
     }
 
     /// The round trip of our SYN,ACK, where it was sent once or the peer's timestamp tells; and a slow start where it

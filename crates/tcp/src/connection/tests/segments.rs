@@ -3,6 +3,8 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use woshou_wire::tcp_option::Timestamps;
+
 use super::super::*;
 use super::bench::{Bench, Out};
 use super::pair::ISS;
@@ -206,4 +208,43 @@ fn a_window_that_shrinks_is_survived() {
 fn a_connection_is_small() {
     let size = size_of::<Connection>();
     assert!(size <= 816, "{size} octets");
+}
+
+/// TS.Recent from the future would make every segment of the peer's too old, for 24 days.
+#[test]
+fn a_refused_segment_leaves_no_timestamp_behind() {
+    let cases = [
+        ("RST in the window", Flags::RST, 2, 1),
+        ("SYN", Flags::SYN, 1, 1),
+        ("no ACK", Flags::NONE, 1, 1),
+        ("ACK of unsent", Flags::ACK, 1, 2),
+        ("ACK too old", Flags::ACK, 1, -(1 << 20)),
+    ];
+    for (name, flags, seq, ack) in cases {
+        let ack: i32 = ack;
+        let mut bench = Bench::new();
+        let paws = Paws::new(u32::MAX, bench.now);
+        bench.connection.paws = Some(paws);
+        let heard = bench.connection.patience.heard_at;
+        bench.now += Duration::from_millis(100);
+        let mut segment = Segment {
+            header: Header {
+                seq: ISS[0] + seq,
+                ack: ISS[1] + (i64::from(ack) as u32),
+                flags,
+                window: 1000,
+                ..Header::default()
+            },
+            ..Segment::default()
+        };
+        segment.header.options.timestamps = Some(Timestamps {
+            value: u32::MAX.wrapping_add(1 << 30),
+            echo: 0,
+        });
+        let mut cx = Context::unwatched(bench.now);
+        assert!(bench.connection.handle_segment(&mut cx, &segment).is_err());
+        let kept = bench.connection.paws.unwrap();
+        assert_eq!(kept.recent, u32::MAX, "{name}");
+        assert_eq!(bench.connection.patience.heard_at, heard, "{name}");
+    }
 }
