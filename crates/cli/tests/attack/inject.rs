@@ -167,10 +167,10 @@ impl Attack {
 
     fn round(&self, round: usize, exact: bool) {
         let flow = self.sniffer.quiet();
+        self.sniffer.forget_largest();
         let window = i64::from(flow.from_woshou.window);
         for offset in offsets(window, round) {
-            // Where woshou's peer is silent, the numbers of the connection do not move: off by one is off.
-            for forged in forgeries(&flow, offset) {
+            for forged in forgeries(&flow, offset, round == 0) {
                 self.send(&flow, &tcp(&forged));
             }
         }
@@ -186,9 +186,9 @@ impl Attack {
 
     /// Every ICMP error, about text that is not under way, then about text that is.
     fn icmp(&self, round: usize, flow: Flow) {
-        self.sniffer.forget_largest();
+        let after = self.sniffer.flow();
         for kind in errors(flow.woshou.ip()) {
-            for distance in [1 << 20, 1 << 31, u32::MAX - (1 << 24)] {
+            for distance in [1 << 26, 1 << 31, u32::MAX - (1 << 26)] {
                 let seq = flow.from_woshou.next.wrapping_add(distance);
                 self.send(&flow, &error(&flow, kind, seq));
             }
@@ -204,12 +204,12 @@ impl Attack {
                     );
                 }
             }
-        } else if flow.from_woshou.largest > 1000 {
-            let largest = self.sniffer.quiet().from_woshou.largest;
-            assert!(
-                largest == 0 || largest > 1 || round == 0,
-                "{largest} octets a segment"
-            );
+            return;
+        }
+        // Text flowed since the errors of the rounds before: none of them was believed.
+        if after.from_woshou.next.wrapping_sub(flow.from_woshou.next) > 1 << 16 {
+            let largest = after.from_woshou.largest;
+            assert!(largest > 1200, "round {round}: {largest} octets a segment");
         }
     }
 }
@@ -256,7 +256,7 @@ fn offsets(window: i64, round: usize) -> Vec<i64> {
 }
 
 /// Segments `offset` from RCV.NXT that a connection has to survive: each has something that gives it away.
-fn forgeries(flow: &Flow, offset: i64) -> Vec<Segment> {
+fn forgeries(flow: &Flow, offset: i64, still: bool) -> Vec<Segment> {
     let good = Segment {
         from: flow.peer,
         to: flow.woshou,
@@ -284,17 +284,21 @@ fn forgeries(flow: &Flow, offset: i64) -> Vec<Segment> {
         text: 32,
         ..good.clone()
     };
-    // Beyond SND.NXT, far from it, and before SND.UNA - MAX.SND.WND (RFC 5961, 5.2). Text may be under way, so beyond
-    // means beyond all that the window lets go.
-    let beyond = good
-        .ack
-        .wrapping_add(flow.from_peer.max_window)
-        .wrapping_add(1 << 16);
-    let before = flow
-        .from_peer
-        .ack
-        .wrapping_sub(flow.from_peer.max_window)
-        .wrapping_sub(1);
+    // Beyond SND.NXT, before SND.UNA - MAX.SND.WND (RFC 5961, 5.2), and far from both. Where text flows, the edges move;
+    // where it stands still, the rest of a window too small to use may still be filled.
+    let (beyond, before) = if still {
+        (
+            good.ack.wrapping_add(4096),
+            flow.from_peer
+                .ack
+                .wrapping_sub(flow.from_peer.max_window + 1),
+        )
+    } else {
+        (
+            good.ack.wrapping_add(1 << 25),
+            good.ack.wrapping_sub(1 << 25),
+        )
+    };
     let far = good.ack.wrapping_add(1 << 31);
     let mut all = vec![
         Segment {

@@ -51,7 +51,12 @@ fn attack(folder: &Folder, args: &[&str], role: &str, limit: Duration) -> Output
         .output()
         .unwrap();
     let err = String::from_utf8_lossy(&output.stderr);
-    let out = String::from_utf8_lossy(&output.stdout);
+    // With `listen` and `connect` it is what the connection brought.
+    let out = if args[0] == "serve" {
+        String::from_utf8_lossy(&output.stdout)
+    } else {
+        "".into()
+    };
     // With `listen` and `connect` the attacker's words are on standard error.
     for line in out.lines().chain(err.lines()) {
         if let Some(figure) = line.strip_prefix("figure: ") {
@@ -79,6 +84,12 @@ fn attacker() {
     };
     // Where woshou ends by a signal, nobody else would end us.
     let _ = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
+    // A failure in one thread ends the program: others may wait for it for ever.
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        hook(info);
+        std::process::exit(101);
+    }));
     let words: Vec<_> = role.split(' ').collect();
     match words[0] {
         "flood" => flood::attacker(words[1], words[2].parse().unwrap()),

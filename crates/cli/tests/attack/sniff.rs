@@ -166,15 +166,17 @@ impl Sniffer {
         }
     }
 
-    /// Waits until nothing moves: all that the peer sent has arrived and nothing has been said for 30 ms, or 500 ms
-    /// have passed.
+    /// Waits until nothing moves: all that the peer sent has arrived and nothing has been said for 30 ms, or three
+    /// seconds have passed.
     pub(crate) fn quiet(&self) -> Flow {
         let start = Instant::now();
+        // What was written a moment ago has to get here first.
+        std::thread::sleep(Duration::from_millis(40));
         loop {
             let flow = self.flow();
             let arrived = flow.from_woshou.ack == flow.from_peer.next;
             if (arrived && flow.last.elapsed() > Duration::from_millis(30))
-                || start.elapsed() > Duration::from_millis(500)
+                || start.elapsed() > Duration::from_secs(3)
             {
                 return flow;
             }
