@@ -9,7 +9,7 @@ use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::common::{Folder, WOSHOU, ready};
+use crate::common::{Folder, ready};
 use crate::packet::{ACK, FIN, PSH, RST, Raw, SYN, Segment, URG, icmp, tcp};
 use crate::sniff::{Flow, Sniffer};
 use crate::{attack, figure, full, who};
@@ -63,7 +63,6 @@ fn injection(mode: &str, family: &str) {
         );
         assert!(output.stdout == sent, "what woshou received");
     }
-    assert!(std::path::Path::new(WOSHOU).exists());
 }
 
 pub(crate) fn attacker(mode: &str, family: &str) {
@@ -80,11 +79,11 @@ pub(crate) fn attacker(mode: &str, family: &str) {
         _ => TcpStream::connect(SocketAddr::new(woshou, PORT)).unwrap(),
     };
     stream.set_nodelay(true).unwrap();
-    let mut early = Vec::new();
+    let (mut early, mut written) = (Vec::new(), 0);
     if mode == "serve" {
-        stream
-            .write_all(b"GET /f HTTP/1.1\r\nHost: woshou\r\nConnection: close\r\n\r\n")
-            .unwrap();
+        let request = b"GET /f HTTP/1.1\r\nHost: woshou\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).unwrap();
+        written = request.len();
         while !early.ends_with(b"\r\n\r\n") {
             let mut one = [0];
             stream.read_exact(&mut one).unwrap();
@@ -106,11 +105,12 @@ pub(crate) fn attacker(mode: &str, family: &str) {
             // What flows meanwhile from woshou: nothing in every second round, so that all numbers stand still.
             if mode != "serve" {
                 stream.write_all(chunk).unwrap();
+                written += chunk.len();
             }
             if round % 2 == 1 {
                 allowed.store(((round + 1) * CHUNK) as u64, Ordering::Relaxed);
             }
-            attack.round(round, mode != "serve");
+            attack.round(round, written);
             assert_eq!(
                 broken(&stream),
                 None,
@@ -118,9 +118,6 @@ pub(crate) fn attacker(mode: &str, family: &str) {
             );
         }
         allowed.store(u64::MAX, Ordering::Relaxed);
-        if mode != "serve" {
-            stream.shutdown(Shutdown::Write).unwrap();
-        }
         std::fs::write("got", reader.join().unwrap()).unwrap();
     });
     let sent = attack.sent.load(Ordering::Relaxed);
@@ -128,6 +125,8 @@ pub(crate) fn attacker(mode: &str, family: &str) {
         "{sent} forged packets in {:.2?}, both directions intact",
         start.elapsed()
     );
+    // Last of all: with this `woshou connect` is done, and ends us.
+    let _ = stream.shutdown(Shutdown::Write);
 }
 
 /// Reads all there is, but no more than is `allowed`.
@@ -165,22 +164,25 @@ impl Attack {
         }
     }
 
-    fn round(&self, round: usize, exact: bool) {
-        let flow = self.sniffer.quiet();
+    /// One round; the peer has `written` so much in all, and pauses.
+    fn round(&self, round: usize, written: usize) {
+        let flow = self.sniffer.quiet(written);
+        let rcv_nxt = flow.from_peer.first.wrapping_add(1 + written as u32);
+        assert_eq!(
+            flow.from_woshou.ack, rcv_nxt,
+            "round {round}: what the peer wrote arrived"
+        );
         self.sniffer.forget_largest();
-        let window = i64::from(flow.from_woshou.window);
-        for offset in offsets(window, round) {
-            for forged in forgeries(&flow, offset, round == 0) {
+        for offset in offsets(i64::from(flow.from_woshou.window), round) {
+            for forged in forgeries(&flow, offset) {
                 self.send(&flow, &tcp(&forged));
             }
         }
-        if exact {
-            let after = self.sniffer.quiet();
-            assert_eq!(
-                after.from_woshou.ack, flow.from_woshou.ack,
-                "round {round}: woshou acknowledged what the peer never sent"
-            );
-        }
+        let after = self.sniffer.quiet(written);
+        assert_eq!(
+            after.from_woshou.ack, rcv_nxt,
+            "round {round}: woshou acknowledged what the peer never sent"
+        );
         self.icmp(round, flow);
     }
 
@@ -256,7 +258,7 @@ fn offsets(window: i64, round: usize) -> Vec<i64> {
 }
 
 /// Segments `offset` from RCV.NXT that a connection has to survive: each has something that gives it away.
-fn forgeries(flow: &Flow, offset: i64, still: bool) -> Vec<Segment> {
+fn forgeries(flow: &Flow, offset: i64) -> Vec<Segment> {
     let good = Segment {
         from: flow.peer,
         to: flow.woshou,
@@ -277,109 +279,55 @@ fn forgeries(flow: &Flow, offset: i64, still: bool) -> Vec<Segment> {
     let late = good
         .timestamps
         .map(|(value, echo)| (value.wrapping_sub(1 << 20), echo));
-    let text = |ack: u32, timestamps| Segment {
-        flags: ACK | PSH,
-        ack,
-        timestamps,
-        text: 32,
-        ..good.clone()
-    };
-    // Beyond SND.NXT, before SND.UNA - MAX.SND.WND (RFC 5961, 5.2), and far from both. Where text flows, the edges move;
-    // where it stands still, the rest of a window too small to use may still be filled.
-    let (beyond, before) = if still {
-        (
-            good.ack.wrapping_add(4096),
-            flow.from_peer
-                .ack
-                .wrapping_sub(flow.from_peer.max_window + 1),
-        )
-    } else {
-        (
-            good.ack.wrapping_add(1 << 25),
-            good.ack.wrapping_sub(1 << 25),
-        )
-    };
+    // Beyond SND.NXT and before SND.UNA - MAX.SND.WND (RFC 5961, 5.2), and far from both. The edges themselves, which move
+    // while text flows, are for the tables of crates/tcp.
+    let beyond = good.ack.wrapping_add(1 << 25);
+    let before = good.ack.wrapping_sub(1 << 25);
     let far = good.ack.wrapping_add(1 << 31);
+    let (now, ack) = (good.timestamps, good.ack);
     let mut all = vec![
-        Segment {
-            flags: SYN,
-            timestamps: future,
-            ..good.clone()
-        },
-        Segment {
-            flags: SYN,
-            ack: 0,
-            timestamps: None,
-            ..good.clone()
-        },
-        Segment {
-            flags: SYN | ACK,
-            ..good.clone()
-        },
-        Segment {
-            flags: SYN | FIN,
-            ..good.clone()
-        },
-        Segment {
-            flags: FIN,
-            ..good.clone()
-        },
-        Segment {
-            flags: PSH,
-            text: 32,
-            ..good.clone()
-        },
-        Segment {
-            flags: 0,
-            text: 32,
-            timestamps: future,
-            ..good.clone()
-        },
-        text(beyond, good.timestamps),
-        text(beyond, future),
-        text(before, future),
-        text(far, good.timestamps),
-        Segment {
-            flags: FIN | ACK,
-            ack: far,
-            ..good.clone()
-        },
-        Segment {
-            flags: ACK | URG,
-            ack: far,
-            text: 1,
-            ..good.clone()
-        },
-        // A window held shut for ever.
-        Segment {
-            ack: far,
-            window: 0,
-            timestamps: future,
-            ..good.clone()
-        },
+        (SYN, ack, future, 0),
+        (SYN, 0, None, 0),
+        (SYN | ACK, ack, now, 0),
+        (SYN | FIN, ack, now, 0),
+        (FIN, ack, now, 0),
+        (PSH, ack, now, 32),
+        (0, ack, future, 32),
+        (PSH | ACK, beyond, now, 32),
+        (PSH | ACK, beyond, future, 32),
+        (PSH | ACK, before, future, 32),
+        (PSH | ACK, far, now, 32),
+        (FIN | ACK, far, now, 0),
+        (URG | ACK, far, now, 1),
+        (ACK, far, future, 0),
     ];
-    if good.timestamps.is_some() {
-        all.push(text(good.ack, None));
-        all.push(text(good.ack, late));
+    if now.is_some() {
+        all.extend([(PSH | ACK, ack, None, 32), (PSH | ACK, ack, late, 32)]);
     }
     if offset != 0 {
-        all.push(Segment {
-            flags: RST,
-            ack: 0,
-            timestamps: None,
-            ..good.clone()
-        });
-        all.push(Segment {
-            flags: RST | ACK,
-            timestamps: future,
-            ..good.clone()
-        });
-        all.push(Segment {
-            flags: RST | SYN,
-            ..good
-        });
+        all.extend([
+            (RST, 0, None, 0),
+            (RST | ACK, ack, future, 0),
+            (RST | SYN, ack, now, 0),
+        ]);
     }
-    all
+    all.into_iter().map(|one| forge(&good, one)).collect()
+}
+
+/// `good`, but with these flags, ACK, timestamps and so much text.
+fn forge(
+    good: &Segment,
+    (flags, ack, timestamps, text): (u8, u32, Option<(u32, u32)>, usize),
+) -> Segment {
+    Segment {
+        flags,
+        ack,
+        timestamps,
+        text,
+        // Would hold our window shut, where the segment has nothing else to do.
+        window: if text == 0 { 0 } else { good.window },
+        ..good.clone()
+    }
 }
 
 /// Kind, code and the rest of the header of every ICMP error that somebody might act on.

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
-use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -58,14 +58,8 @@ fn mtu_drop(direction: &str, family: &str, icmp: &str) {
     let receives = direction == "receives";
     let source = if receives { "nothing" } else { "in" };
     std::fs::copy(folder.0.join("f"), folder.0.join(source)).unwrap();
-    // One of each: `listen` sends and `connect` receives.
     let port = PORT.to_string();
-    let host = PEER[usize::from(family == "v6")];
-    let args: Vec<&str> = if receives {
-        vec!["connect", host, &port]
-    } else {
-        vec!["listen", &port]
-    };
+    let args = ["listen", &port];
     let role = format!("path {direction} {family} {icmp}");
     let output = attack(
         &folder,
@@ -199,8 +193,8 @@ fn build(icmp: &str) -> (Box<dyn Device>, Box<dyn Device>, Namespace) {
 
 pub(crate) fn attacker(direction: &str, family: &str, icmp: &str) {
     let (near, far, peer) = build(icmp);
-    let v6 = usize::from(family == "v6");
-    let address = move |of: [&str; 2]| SocketAddr::new(of[v6].parse::<IpAddr>().unwrap(), PORT);
+    let woshou = WOSHOU[usize::from(family == "v6")];
+    let woshou = SocketAddr::new(woshou.parse::<IpAddr>().unwrap(), PORT);
     let receives = direction == "receives";
     let (near, far) = (Mutex::new(near), Mutex::new(far));
     let (out, back, over) = (
@@ -218,7 +212,7 @@ pub(crate) fn attacker(direction: &str, family: &str, icmp: &str) {
         let size = std::fs::metadata("f").unwrap().len();
         let transfer = scope.spawn(move || {
             // In the peer's namespace: its kernel.
-            let job = move || transfer(receives, address(WOSHOU), address(PEER), &progress);
+            let job = move || transfer(receives, woshou, &progress);
             let result = peer.run(job);
             (result, peer)
         });
@@ -257,20 +251,16 @@ pub(crate) fn attacker(direction: &str, family: &str, icmp: &str) {
 }
 
 /// The peer's part; `moved` counts octets.
-fn transfer(receives: bool, woshou: SocketAddr, me: SocketAddr, moved: &AtomicU64) {
-    let mut stream = if receives {
-        TcpListener::bind(me).unwrap().accept().unwrap().0
-    } else {
-        TcpStream::connect(woshou).unwrap()
-    };
+fn transfer(receives: bool, woshou: SocketAddr, moved: &AtomicU64) {
+    let mut stream = TcpStream::connect(woshou).unwrap();
     if receives {
         for chunk in std::fs::read("f").unwrap().chunks(16 << 10) {
             stream.write_all(chunk).unwrap();
             moved.fetch_add(chunk.len() as u64, Ordering::Relaxed);
         }
-        stream.shutdown(Shutdown::Write).unwrap();
-        // woshou closes its direction once it has everything.
-        assert_eq!(stream.read(&mut [0]).unwrap(), 0);
+        // Closing waits until woshou has acknowledged everything.
+        rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::from_secs(40))).unwrap();
+        drop(stream);
         return;
     }
     let (mut got, mut buffer) = (Vec::new(), vec![0; 64 << 10]);

@@ -27,6 +27,8 @@ pub(crate) struct End {
     pub(crate) timestamp: Option<u32>,
     /// The most text in one packet since this was last set to zero.
     pub(crate) largest: usize,
+    /// The number of its SYN.
+    pub(crate) first: u32,
     scale: u8,
     started: bool,
 }
@@ -106,6 +108,7 @@ impl End {
         if flags & SYN != 0 {
             *self = Self {
                 scale,
+                first: seq,
                 ..Self::default()
             };
             self.window = window;
@@ -166,18 +169,19 @@ impl Sniffer {
         }
     }
 
-    /// Waits until nothing moves: all that the peer sent has arrived and nothing has been said for 30 ms, or three
-    /// seconds have passed.
-    pub(crate) fn quiet(&self) -> Flow {
+    /// Waits until woshou has acknowledged the `written` octets that the peer sent in all and nothing has been said for
+    /// 30 ms, five seconds at most.
+    pub(crate) fn quiet(&self, written: usize) -> Flow {
         let start = Instant::now();
-        // What was written a moment ago has to get here first.
-        std::thread::sleep(Duration::from_millis(40));
+        while self.0.lock().unwrap().is_none() && start.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(2));
+        }
         loop {
             let flow = self.flow();
-            let arrived = flow.from_woshou.ack == flow.from_peer.next;
-            if (arrived && flow.last.elapsed() > Duration::from_millis(30))
-                || start.elapsed() > Duration::from_secs(3)
-            {
+            let all = flow.from_peer.first.wrapping_add(1 + written as u32);
+            let quiet =
+                flow.from_woshou.ack == all && flow.last.elapsed() > Duration::from_millis(30);
+            if quiet || start.elapsed() > Duration::from_secs(5) {
                 return flow;
             }
             std::thread::sleep(Duration::from_millis(2));
