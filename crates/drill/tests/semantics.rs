@@ -727,7 +727,7 @@ fn what_woshou_cannot_do_is_named() {
             "+0 `sysctl net.ipv4.tcp_mtu_probing=1`\n",
             "sysctl net.ipv4.tcp_mtu_probing=1",
         ),
-        ("+0 %{ assert tcpi_busy_time > 0 }%\n", "tcpi_busy_time"),
+        ("+0 %{ assert tcpi_received_ce > 0 }%\n", "tcpi_received_ce"),
         ("+0 > udp (10)\n", "UDP"),
     ];
     for (event, name) in cases {
