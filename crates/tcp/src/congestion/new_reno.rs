@@ -85,7 +85,8 @@ impl CongestionControl for NewReno {
                 self.cwnd = self.mss; // LW, RFC 5681 equation 4 and section 3.1
             }
             // RFC 5681 section 4.1: RW = min(IW, cwnd).
-            Trouble::Idle => self.cwnd = self.cwnd.min(self.initial_window),
+            // Segments may have grown since (path MTU): less than one of them would never leave.
+            Trouble::Idle => self.cwnd = self.cwnd.min(self.initial_window.max(self.mss)),
         }
     }
 
@@ -170,5 +171,15 @@ mod tests {
         );
         control.on_trouble(Instant::ZERO, Trouble::Idle, 0);
         assert_eq!(control.window(), 4000, "below the initial window it stays");
+    }
+
+    /// Found by the fuzzer of two stacks: an initial window of one small segment, a path that then carried larger ones, and
+    /// an idle time: the window was less than a segment, and nothing ever left again.
+    #[test]
+    fn idle_time_leaves_room_for_a_segment_that_has_grown() {
+        let mut control = Factory.make(100, 100);
+        control.set_mss(1448);
+        control.on_trouble(Instant::ZERO, Trouble::Idle, 0);
+        assert_eq!(control.window(), 1448);
     }
 }

@@ -298,9 +298,10 @@ impl Connection {
         len.min(u32::try_from(self.snd.buffer.contiguous(offset)).unwrap_or(u32::MAX))
     }
 
-    /// Octets that the congestion window leaves.
+    /// Octets that the congestion window leaves. One segment may always fly: an algorithm that allows less would stop the
+    /// connection for good.
     pub(super) fn congestion_room(&self, now: Instant) -> u64 {
-        let mut window = self.congestion.window();
+        let mut window = self.congestion.window().max(u64::from(self.snd.mss));
         if self.is_restart(now) {
             window = window.min(initial_window(self.config.initial_window, self.snd.mss));
         }

@@ -31,34 +31,37 @@ fn the_greatest_window_counts_in_full() {
     assert_eq!(pair.end(1).readable(), 60_000);
 }
 
-/// Ten segments, whatever happens.
-#[derive(Debug)]
-struct Ten(u32);
+/// Some tenths of a segment, whatever happens.
+#[derive(Clone, Copy, Debug)]
+struct Tenths {
+    mss: u32,
+    tenths: u64,
+}
 
-impl CongestionControl for Ten {
+impl CongestionControl for Tenths {
     fn on_ack(&mut self, _: &AckSample) {}
     fn on_trouble(&mut self, _: Instant, _: Trouble, _: u64) {}
     fn on_recovered(&mut self, _: Instant) {}
     fn set_mss(&mut self, mss: u32) {
-        self.0 = mss;
+        self.mss = mss;
     }
     fn window(&self) -> u64 {
-        10 * u64::from(self.0)
+        u64::from(self.mss) * self.tenths / 10
     }
     fn threshold(&self) -> u64 {
         u64::MAX
     }
     fn name(&self) -> &'static str {
-        "ten"
+        "tenths"
     }
 }
 
-impl CongestionFactory for Ten {
+impl CongestionFactory for Tenths {
     fn make(&self, mss: u32, _: u64) -> Box<dyn CongestionControl> {
-        Box::new(Ten(mss))
+        Box::new(Self { mss, ..*self })
     }
     fn name(&self) -> &'static str {
-        "ten"
+        "tenths"
     }
 }
 
@@ -66,7 +69,10 @@ impl CongestionFactory for Ten {
 //= rfc9293 MAY-18 test
 fn another_algorithm_may_open_the_window() {
     let config = Config {
-        congestion: Arc::new(Ten(0)),
+        congestion: Arc::new(Tenths {
+            mss: 0,
+            tenths: 100,
+        }),
         ..Config::default()
     };
     let mut pair = Pair::open(config);
@@ -76,6 +82,20 @@ fn another_algorithm_may_open_the_window() {
     let info = pair.end(0).info(Instant::ZERO);
     assert_eq!(info.cwnd, 10 * u64::from(info.snd_mss));
     assert_eq!(pair.read(1, 300_000), text);
+}
+
+/// An algorithm that allows less than a segment slows a connection down; it does not stop it for good.
+#[test]
+fn one_segment_may_always_fly() {
+    let config = Config {
+        congestion: Arc::new(Tenths { mss: 0, tenths: 1 }),
+        ..Config::default()
+    };
+    let mut pair = Pair::open(config);
+    let text = octets(20_000);
+    pair.write(0, &text);
+    pair.run_for(LONG);
+    assert_eq!(pair.read(1, 30_000), text);
 }
 
 /// Text that came twice is reported once, first of the blocks (RFC 2883 section 4).
