@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
-use woshou_fuzz::{Input, shared_tcp_config};
+use woshou_fuzz::{Input, set_ecn, tcp_config};
 use woshou_stack::{
-    Cidr, Config, ConnId, Event, LinkConfig, LinkId, ListenerId, Medium, Packet, Stack,
+    Cidr, Config, ConnId, Decision, Event, IncomingId, LinkConfig, LinkId, ListenerId, Medium,
+    Packet, Stack,
 };
+use woshou_tcp::config::KeepAlive;
 use woshou_tcp::{Instant, State};
 use woshou_wire::checksum::{Sum, pseudo_header};
 use woshou_wire::ipv4::Ipv4Packet;
@@ -18,6 +20,10 @@ use woshou_wire::tcp::{TcpSegment, verify};
 use woshou_wire::{ip_protocol, ip_version};
 
 const MOST: usize = 20_000;
+/// The most where memory is to run short.
+const MUCH: usize = 400_000;
+/// Of memory: the least there is.
+const BUDGET: usize = 1 << 20;
 const STEPS: usize = 1_000;
 const MTU: usize = 1500;
 const LINK: LinkId = LinkId(0);
@@ -32,7 +38,9 @@ struct Target<'a> {
     now: Instant,
     stack: Stack,
     ethernet: bool,
-    listener: ListenerId,
+    /// One at a port; one that takes every address and port.
+    listeners: Vec<ListenerId>,
+    incoming: Vec<IncomingId>,
     connections: Vec<ConnId>,
     /// IP packets that it sent last.
     sent: Vec<Vec<u8>>,
@@ -153,9 +161,14 @@ fn check(packet: &[u8]) {
 impl<'a> Target<'a> {
     fn new(mut input: Input<'a>) -> Self {
         let ethernet = input.octet() % 2 == 1;
+        let most = input.pick(&[MOST, MUCH]);
+        let mut tcp = tcp_config(&mut input, most);
+        tcp.min_send_mss = input.pick(&[88, 40, 536]);
         let config = Config {
-            tcp: shared_tcp_config(&mut input, MOST),
+            tcp: Arc::new(tcp),
             time_wait_entries: 8,
+            memory: BUDGET,
+            orphans: 6,
             ..Config::default()
         };
         let mut stack = Stack::new(Arc::new(config), [7; 32]);
@@ -176,12 +189,21 @@ impl<'a> Target<'a> {
         });
         let at = "[::]:80".parse().expect("an address");
         let listener = stack.listen(at, 4).expect("the port is free");
+        stack.set_deferred(listener, input.octet() % 4 == 3);
+        let mut listeners = vec![listener];
+        if input.octet() % 4 == 3 {
+            stack.set_any_ip(LINK, true);
+            let any = stack.listen_any(None, 20).expect("the first");
+            stack.set_deferred(any, input.octet() % 4 == 3);
+            listeners.push(any);
+        }
         let mut target = Self {
             input,
             now: Instant::from_millis(1_000),
             stack,
             ethernet,
-            listener,
+            listeners,
+            incoming: Vec::new(),
             connections: Vec::new(),
             sent: Vec::new(),
             written: 0,
@@ -193,7 +215,7 @@ impl<'a> Target<'a> {
     }
 
     fn connect(&mut self, v6: bool) {
-        if self.connections.len() < 12 {
+        if self.connections.len() < 24 {
             let to = SocketAddr::new(peer(v6), 443);
             self.connections
                 .extend(self.stack.connect(self.now, to, None));
@@ -202,6 +224,21 @@ impl<'a> Target<'a> {
 
     /// Hands in an IP packet, in a frame where the link wants one.
     fn ip(&mut self, packet: &[u8]) {
+        let mut packet = packet.to_vec();
+        if self.input.chance(20) {
+            set_ecn(&mut packet, self.input.octet());
+        }
+        if self.input.chance(5) && packet.len() >= 40 {
+            // For somebody else, who may be ours with any-IP: pseudo-header and header sum stay right when two words swap.
+            let end = if ip_version(&packet) == Some(6) {
+                40
+            } else {
+                20
+            };
+            packet.swap(end - 1, end - 3);
+            packet.swap(end - 2, end - 4);
+        }
+        let packet = &packet[..];
         if self.ethernet {
             let kind: [u8; 2] = if ip_version(packet) == Some(6) {
                 [0x86, 0xdd]
@@ -271,7 +308,11 @@ impl<'a> Target<'a> {
         let given = self.input.take(options);
         octets.extend(given);
         octets.resize(20 + options, 0);
-        let text = self.input.pick(&[0, 0, 0, 1, 100, 1400, 3_000]);
+        if self.input.chance(10) {
+            octets[13] |= 0x20;
+            octets[19] = self.input.octet();
+        }
+        let text = self.input.pick(&[0, 0, 0, 1, 100, 1400, 3_000, 50_000]);
         octets.resize(octets.len() + text, 7);
         finish(v6, ip_protocol::TCP, &mut octets);
         (v6, octets)
@@ -433,17 +474,20 @@ impl<'a> Target<'a> {
     }
 
     fn user(&mut self) {
-        if let Some(id) = self.stack.accept(self.listener) {
-            self.connections.push(id);
+        for &listener in &self.listeners {
+            self.connections.extend(self.stack.accept(listener));
+        }
+        if !self.incoming.is_empty() && self.input.octet() % 4 < 3 {
+            self.decide();
         }
         if self.connections.is_empty() {
             return;
         }
         let at = self.input.below(self.connections.len());
         let id = self.connections[at];
-        match self.input.octet() % 16 {
+        match self.input.octet() % 24 {
             0..6 => {
-                let text = vec![9; self.input.pick(&[1, 100, MOST])];
+                let text = vec![9; self.input.pick(&[1, 100, MOST, MUCH])];
                 self.written += self.stack.write(self.now, id, &text).unwrap_or(0);
             }
             6..10 => {
@@ -457,7 +501,62 @@ impl<'a> Target<'a> {
                 self.connections.swap_remove(at);
             }
             13 => self.stack.limit_send_mss(self.now, id, self.input.short()),
+            14 => {
+                let text = vec![9; self.input.pick(&[1, 100, MOST])];
+                self.written += self.stack.write_urgent(self.now, id, &text).unwrap_or(0);
+            }
+            15 => self.stack.push(self.now, id),
+            16 => self.written -= self.stack.flush(self.now, id).min(self.written),
+            17 => self.stack.acknowledge_now(self.now, id),
+            18 => self.stack.set_tos(id, self.input.octet()),
+            19 => self.choose(id),
             _ => {}
+        }
+    }
+
+    /// What a user may set.
+    fn choose(&mut self, id: ConnId) {
+        let now = self.now;
+        match self.input.below(7) {
+            0 => {
+                let keep_alive = self.input.chance(50).then(KeepAlive::default);
+                self.stack.set_keep_alive(now, id, keep_alive);
+            }
+            1 => {
+                let after = self.input.pick(&[Some(1), Some(0), Some(100), None]);
+                let after = after.map(Duration::from_secs);
+                self.stack.set_user_timeout(now, id, after);
+            }
+            2 => {
+                let on = self.input.octet().is_multiple_of(2);
+                self.stack.set_error_reports(now, id, on);
+            }
+            3 => {
+                let octets = self.input.pick(&[None, Some(0), Some(1), Some(5_000)]);
+                self.stack.set_not_sent_low(now, id, octets);
+            }
+            4 => {
+                let corked = self.input.octet().is_multiple_of(2);
+                self.stack.set_cork(now, id, corked);
+            }
+            5 => self
+                .stack
+                .tune(now, id, |config| config.mtu_probing = !config.mtu_probing),
+            _ => self.stack.refuse_text_after_close(id),
+        }
+    }
+
+    fn decide(&mut self) {
+        let at = self.input.below(self.incoming.len());
+        let id = self.incoming.swap_remove(at);
+        let decisions = [Decision::Accept, Decision::Refuse, Decision::Ignore];
+        let decision = self.input.pick(&decisions);
+        let waits = self.stack.incoming(id);
+        assert_eq!(self.stack.decide(self.now, id, decision), waits.is_some());
+        assert_eq!(self.stack.incoming(id), None);
+        if let Some(syn) = waits.filter(|_| self.input.octet().is_multiple_of(2)) {
+            let accepted = self.stack.accept_incoming(syn.listener, &syn.endpoints);
+            self.connections.extend(accepted);
         }
     }
 
@@ -484,10 +583,15 @@ impl<'a> Target<'a> {
             self.sent.push(octets);
         }
         while let Some(event) = self.stack.poll_event() {
-            if let Event::Acceptable(id) = event {
-                assert_eq!(id, self.listener);
+            match event {
+                Event::Acceptable(id) => assert!(self.listeners.contains(&id)),
+                Event::Incoming(id) => self.incoming.push(id),
+                Event::Cancelled(id) => self.incoming.retain(|&other| other != id),
+                Event::Connection(..) => {}
             }
         }
+        let memory = self.stack.memory();
+        assert!(memory.now <= BUDGET, "{memory:?}");
         self.check_connections();
     }
 
@@ -510,7 +614,9 @@ impl<'a> Target<'a> {
 
     /// Once everybody has let go and time passes, nothing is left.
     fn all_ends(&mut self) {
-        self.stack.close_listener(self.now, self.listener);
+        for listener in std::mem::take(&mut self.listeners) {
+            self.stack.close_listener(self.now, listener);
+        }
         for id in std::mem::take(&mut self.connections) {
             self.stack.close(self.now, id);
         }
@@ -526,6 +632,8 @@ impl<'a> Target<'a> {
         }
         let left = self.stack.connections();
         assert!(left.is_empty(), "{left:?}");
+        let memory = self.stack.memory();
+        assert!(memory.now < BUDGET / 4, "{memory:?}");
     }
 }
 

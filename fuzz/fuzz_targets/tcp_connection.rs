@@ -13,8 +13,8 @@ use woshou_tcp::connection::Opened;
 use woshou_tcp::error::PathError;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
-    Config, Connection, Context, Ended, Endpoints, Flags, Header, Instant, Listener, Opening,
-    Pressure, Segment, SeqNum, State, Text,
+    Config, Connection, Context, Ecn, Ended, Endpoints, Flags, Header, Instant, Listener, Opening,
+    Pressure, Segment, SeqNum, State, SynCookies, Text,
 };
 use woshou_wire::tcp_option::{SackBlock, TcpOptions, Timestamps};
 
@@ -140,6 +140,8 @@ impl<'a> Target<'a> {
     fn new(mut input: Input<'a>) -> Option<Self> {
         let config = Config {
             min_send_mss: 40,
+            // Our numbers are to be known; `stack_packets` and `two_stacks` have cookies.
+            syn_cookies: SynCookies::WhenFull,
             ..tcp_config(&mut input, MOST)
         };
         let now = Instant::from_millis(5);
@@ -232,17 +234,24 @@ impl<'a> Target<'a> {
                 owner: None,
             },
             coalesced: u16::from(self.input.octet() % 4),
-            ..Segment::default()
+            ecn: self.input.pick(&[Ecn::NotEct, Ecn::Ect0, Ecn::Ce]),
         };
         let mut cx = Context::unwatched(self.now);
         let _ = self.connection.handle_segment(&mut cx, &segment);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, urgent: bool) {
         let len = self.input.pick(&[1, 0, 1, 30, 3_000, MOST]);
         let text = text_at(OURS, self.written, len);
         let mut cx = Context::unwatched(self.now);
-        if let Ok(taken) = self.connection.write(&mut cx, &text) {
+        let writable = self.connection.writable();
+        let taken = if urgent {
+            self.connection.write_urgent(&mut cx, &text)
+        } else {
+            self.connection.write(&mut cx, &text)
+        };
+        if let Ok(taken) = taken {
+            assert!(taken <= writable, "{taken} of {writable}");
             assert!(taken <= len);
             self.written += u32::try_from(taken).expect("few");
         }
@@ -270,8 +279,8 @@ impl<'a> Target<'a> {
     fn user(&mut self) {
         let now = self.now;
         let mut cx = Context::unwatched(now);
-        match self.input.below(32) {
-            0..6 => self.write(),
+        match self.input.below(36) {
+            0..6 => self.write(false),
             6..11 => self.read(),
             11 => {
                 if let Ok(chunk) = self.connection.read_chunk(self.input.below(10_000)) {
@@ -322,7 +331,43 @@ impl<'a> Target<'a> {
             },
             26 => self.now += Duration::from_millis(u64::from(self.input.octet())),
             27 => self.now += Duration::from_secs(u64::from(self.input.octet())),
+            28 => self.write(true),
+            29 => self.connection.push(&mut cx),
+            30 => {
+                let unsent = self.connection.unsent();
+                assert_eq!(self.connection.flush(&mut cx), unsent);
+                assert_eq!(self.connection.unsent(), 0);
+                self.written -= u32::try_from(unsent).expect("few");
+            }
+            31 => self.choose(),
             _ => self.now = self.connection.poll_timeout().unwrap_or(now).max(now),
+        }
+    }
+
+    /// What a user may set.
+    fn choose(&mut self) {
+        match self.input.below(4) {
+            0 => {
+                let choices = [0, 1, 100, 3_600].map(Duration::from_secs).map(Some);
+                let after = self.input.pick(&[choices[1], choices[0], choices[2], None]);
+                self.connection.set_user_timeout(self.now, after);
+            }
+            1 => {
+                let on = self.input.octet().is_multiple_of(2);
+                self.connection.set_error_reports(on);
+            }
+            2 => {
+                let octets =
+                    self.input
+                        .pick(&[None, Some(0), Some(1), Some(5_000), Some(u32::MAX)]);
+                self.connection.set_not_sent_low(octets);
+            }
+            _ => {
+                let mut config = Config::clone(self.connection.config());
+                config.mtu_probing = !config.mtu_probing;
+                config.min_send_mss = self.input.pick(&[40, 88, 1]);
+                self.connection.set_config(self.now, Arc::new(config));
+            }
         }
     }
 

@@ -1,10 +1,9 @@
 //! What the fuzz targets share: decisions drawn from the fuzzer's octets, and text that tells where it belongs.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use woshou_tcp::Config;
-use woshou_tcp::config::KeepAlive;
+use woshou_tcp::config::{KeepAlive, SynCookies};
+use woshou_tcp::{Config, EcnPolicy};
 
 /// The fuzzer's octets as a source of decisions. After the last one, every decision is zero.
 #[derive(Debug)]
@@ -104,11 +103,43 @@ pub fn tcp_config(input: &mut Input<'_>, most: usize) -> Config {
         initial_window: input.pick(&[10, 1, 4]),
         keep_alive: input.chance(20).then(KeepAlive::default),
         half_open: 16,
+        ecn: input.pick(&[EcnPolicy::Accept, EcnPolicy::Request, EcnPolicy::Off]),
+        mtu_probing: input.octet() % 4 != 3,
+        syn_cookies: input.pick(&[SynCookies::WhenFull, SynCookies::Always, SynCookies::Never]),
         ..Config::default()
     }
 }
 
-/// The same, to be shared.
-pub fn shared_tcp_config(input: &mut Input<'_>, most: usize) -> Arc<Config> {
-    Arc::new(tcp_config(input, most))
+/// Sets the ECN bits of an IP packet, and its header's checksum right. `None` for what is too short.
+pub fn set_ecn(packet: &mut [u8], ecn: u8) -> Option<()> {
+    match packet.first()? >> 4 {
+        4 => {
+            let tos = packet.get_mut(1)?;
+            let old = u16::from(*tos);
+            *tos = *tos & !3 | ecn & 3;
+            let new = u16::from(*tos);
+            // RFC 1624, eqn. 3: HC' = ~(~HC + ~m + m').
+            let field = packet.get_mut(10..12)?;
+            let sum = u32::from(!u16::from_be_bytes([field[0], field[1]]));
+            let sum = sum + u32::from(!old) + u32::from(new);
+            let sum = (sum & 0xffff) + (sum >> 16);
+            let sum = (sum & 0xffff) + (sum >> 16);
+            field.copy_from_slice(&(!(sum as u16)).to_be_bytes());
+        }
+        _ => {
+            let class = packet.get_mut(1)?;
+            *class = *class & !0x30 | (ecn & 3) << 4;
+        }
+    }
+    Some(())
+}
+
+/// The ECN bits of an IP packet.
+#[must_use]
+pub fn ecn_of(packet: &[u8]) -> u8 {
+    match packet {
+        [first, second, ..] if first >> 4 == 4 => second & 3,
+        [_, second, ..] => second >> 4 & 3,
+        _ => 0,
+    }
 }

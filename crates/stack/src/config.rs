@@ -121,8 +121,9 @@ pub struct Config {
     /// The least MTU of an IPv4 path that an ICMP error is believed about; what it says below counts as this. Default
     /// 552, as Linux; at least 68 (RFC 791). IPv6's is 1,280, and less is ignored (RFC 8201 section 4).
     pub min_pmtu: u16,
-    /// Stateless replies (RST, ICMP errors) a second at most; echo replies are counted apart, with the same
-    /// limit. Default 1,000.
+    /// Stateless replies (RST, ICMP errors) a second, on average: the limit of each second is drawn from the seed, between
+    /// half and one and a half times this, so that the answers to one's own probes do not tell how many others got
+    /// (CVE-2020-25705). Echo replies and neighbour advertisements are counted apart, each with such a limit. Default 1,000.
     pub replies_per_second: u32,
     /// Challenge ACKs of all connections together, a second, on average: the limit of each second is drawn from the seed,
     /// between half and one and a half times this (RFC 5961 section 7; see [`woshou_tcp::ChallengeBudget`]). Default 1,000.

@@ -20,7 +20,6 @@ mod deferred;
 mod demux;
 mod error;
 mod ip;
-mod limit;
 mod listeners;
 mod marks;
 mod memory;

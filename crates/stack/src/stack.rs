@@ -39,7 +39,6 @@ use crate::demux::{Demux, KeyedHash, Owner};
 use crate::ip::fragments::Fragments;
 use crate::ip::pmtu::Pmtus;
 use crate::ip::route::{Path, Routes};
-use crate::limit::Bucket;
 use crate::listeners::Listeners;
 use crate::memory::{Memory, share};
 use crate::neighbour::Neighbours;
@@ -96,9 +95,11 @@ pub struct Stack {
     looped_octets: usize,
     memory: Memory,
     /// RST, ICMP errors, acknowledgements from TIME-WAIT.
-    errors: Bucket,
-    echoes: Bucket,
-    neighbour_answers: Bucket,
+    /// Budgets of what is sent without a connection. Unpredictable, as that of challenges: who counts the answers to their own
+    /// probes learns nothing of the answers to others (CVE-2020-25705).
+    errors: ChallengeBudget,
+    echoes: ChallengeBudget,
+    neighbour_answers: ChallengeBudget,
     /// Of IPv6's flow labels.
     flow_key: KeyedHash,
     /// Of fragments that we make.
@@ -166,9 +167,9 @@ impl Stack {
             looped: VecDeque::new(),
             looped_octets: 0,
             memory,
-            errors: Bucket::new(config.replies_per_second),
-            echoes: Bucket::new(config.replies_per_second),
-            neighbour_answers: Bucket::new(config.replies_per_second),
+            errors: ChallengeBudget::new(config.replies_per_second, key(23)),
+            echoes: ChallengeBudget::new(config.replies_per_second, key(24)),
+            neighbour_answers: ChallengeBudget::new(config.replies_per_second, key(25)),
             flow_key: hash(7),
             next_fragment_id: u32::from_be_bytes(*key(5).first_chunk().unwrap_or(&[0; 4])),
             counters: Counters::default(),

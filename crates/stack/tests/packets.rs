@@ -347,13 +347,54 @@ fn resets_are_limited_in_number() {
     }
     pair.pump();
     let sent = pair.log.iter().filter(|(from, _)| *from == 0).count();
-    assert_eq!(sent, 20, "ten errors and RSTs, ten echoes");
-    pair.now += Duration::from_millis(500);
-    let mut more = 0;
-    for _ in 0..100 {
-        more += answers(&mut pair, &syn(PEER4, OURS4)).len();
+    assert!((10..=30).contains(&sent), "errors and RSTs, and echoes");
+    pair.now += Duration::from_millis(999);
+    assert_eq!(answers(&mut pair, &syn(PEER4, OURS4)).len(), 0);
+    assert_eq!(answers(&mut pair, &echo4(b"")).len(), 0);
+    pair.now += Duration::from_millis(1);
+    assert_eq!(answers(&mut pair, &syn(PEER4, OURS4)).len(), 1);
+    assert_eq!(answers(&mut pair, &echo4(b"")).len(), 1);
+}
+
+/// How many of 200 `probes`, one kind after the other, are answered in each of `seconds`.
+fn answered(seed: u8, seconds: usize, probes: &[Vec<u8>]) -> Vec<usize> {
+    let config = Config {
+        replies_per_second: 100,
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config.clone(), |_, link| link);
+    pair.stacks[0] = woshou_stack::Stack::new(Arc::new(config), [seed; 32]);
+    pair.stacks[0].add_link(pair::link(Medium::Ip, &["10.0.0.1/24", "fd00::1/64"]));
+    let second = |_| {
+        pair.now += Duration::from_secs(1);
+        (0..200)
+            .map(|i| answers(&mut pair, &probes[i % probes.len()]).len())
+            .sum()
+    };
+    (0..seconds).map(second).collect()
+}
+
+/// CVE-2020-25705: who has a hundred guesses answered to a forged source, and then counts what a probe of their own gets, must
+/// not learn how many of the guesses were right.
+#[test]
+fn how_many_errors_leave_in_a_second_cannot_be_told_in_advance() {
+    let kinds: [&[Vec<u8>]; 3] = [
+        &[udp(PEER4, OURS4)],
+        &[udp(PEER4, OURS4), syn(PEER4, OURS4)],
+        &[echo4(b"")],
+    ];
+    for probes in kinds {
+        let all = answered(1, 60, probes);
+        assert!(all.iter().all(|&sent| (50..=150).contains(&sent)));
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert!(distinct.len() > 25, "{all:?}");
+        let mean = all.iter().sum::<usize>() / all.len();
+        assert!((88..112).contains(&mean), "{mean}");
+        assert_eq!(answered(1, 5, probes), all[..5], "same seed, same limits");
+        let other = answered(2, 60, probes);
+        let same = all.iter().zip(&other).filter(|(a, b)| a == b).count();
+        assert!(same < 10, "{same}");
     }
-    assert_eq!(more, 5);
 }
 
 /// What an ICMP error from a router says about `packet`.

@@ -19,6 +19,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// - an interval begins with the first challenge in it, not with the clock's second, which an attacker could find;
 /// - each connection has a small limit of its own before this one ([`crate::Config::challenge_acks_per_second`]), so that one
 ///   connection cannot use the budget up: it takes more than fifty at the defaults.
+///
+/// A stack counts its stateless replies (RST, ICMP errors) by budgets of the same kind, each with a key of its own: their limit
+/// was the same side channel for UDP ports (SAD DNS, CVE-2020-25705).
 #[derive(Clone)]
 pub struct ChallengeBudget {
     key: [u8; 16],

@@ -89,10 +89,12 @@ impl Send {
 
     /// Octets written and never sent.
     pub(crate) fn unsent(&self) -> u32 {
-        if self.fin.is_some() {
+        let end = self.text_end();
+        // Once the connection is over the buffer is empty, whatever was in flight.
+        if self.fin.is_some() || end.before(self.nxt) {
             0
         } else {
-            self.text_end().distance_from(self.nxt)
+            end.distance_from(self.nxt)
         }
     }
 

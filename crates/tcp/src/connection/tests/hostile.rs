@@ -12,6 +12,7 @@ use super::chaos::config;
 use super::dice::{Dice, for_seeds};
 use super::pair::{ISS, setup};
 use crate::config::KeepAlive;
+use crate::memory::Pressure;
 use crate::segment::{Ecn, Flags, Header, Text};
 
 /// The most that either buffer is set to.
@@ -146,7 +147,7 @@ impl Target {
             ack,
             flags,
             window: self.dice.pick(&[0, 0, 1, 50, 5000, 65_535]),
-            urgent: 0,
+            urgent: self.dice.pick(&[0, 0, 1, 65_535]),
             options: self.options(),
         };
         let text = vec![7; self.dice.pick(&[0, 0, 0, 1, 1, 500, 1460, 65_000])];
@@ -166,7 +167,7 @@ impl Target {
     fn user(&mut self) {
         let mut cx = Context::unwatched(self.now);
         let (dice, connection) = (&mut self.dice, &mut self.connection);
-        match dice.below(40) {
+        match dice.below(48) {
             0..10 => {
                 let _ = connection.write(&mut cx, &vec![9; dice.pick(&[0, 1, 1, 1, 3_000, MOST])]);
             }
@@ -191,7 +192,45 @@ impl Target {
             28..32 => self.now += Duration::from_millis(dice.below(100)),
             32 => self.now += Duration::from_secs(dice.below(70)),
             33..36 => self.now = connection.poll_timeout().unwrap_or(self.now).max(self.now),
+            38 => {
+                let _ = connection.write_urgent(&mut cx, &vec![9; dice.pick(&[0, 1, 3_000, MOST])]);
+            }
+            39 => connection.push(&mut cx),
+            40 => {
+                let unsent = connection.unsent();
+                assert_eq!(connection.flush(&mut cx), unsent);
+            }
+            41..44 => self.choose(),
+            44 => connection.set_pressure(dice.pick(&[
+                Pressure::Plenty,
+                Pressure::Pressure,
+                Pressure::Critical,
+            ])),
+            45 => connection.on_relief(),
+            46 => {
+                connection.drop_out_of_order(&mut cx);
+                assert_eq!(connection.out_of_order(), 0);
+            }
             _ => {}
+        }
+    }
+
+    /// What a user may set.
+    fn choose(&mut self) {
+        let (dice, connection) = (&mut self.dice, &mut self.connection);
+        match dice.below(5) {
+            0 => {
+                let after = dice.pick(&[None, Some(100), Some(1_000)]);
+                connection.set_user_timeout(self.now, after.map(Duration::from_secs));
+            }
+            1 => connection.set_error_reports(dice.chance(50)),
+            2 => connection.set_not_sent_low(dice.pick(&[None, Some(0), Some(1), Some(5_000)])),
+            3 => connection.refuse_text_after_close(),
+            _ => {
+                let mut config = Config::clone(connection.config());
+                config.mtu_probing = !config.mtu_probing;
+                connection.set_config(self.now, Arc::new(config));
+            }
         }
     }
 

@@ -157,6 +157,22 @@ fn flush_makes_room_and_leaves_the_fin() {
 }
 
 #[test]
+fn nothing_is_left_to_flush_once_it_is_over() {
+    let mut bench = Bench::new();
+    offer(&mut bench, 1, 500);
+    bench.connection.set_nodelay(true);
+    write(&mut bench, &octets(500)).unwrap();
+    assert_eq!(text(&mut bench).len(), 1);
+    write(&mut bench, &octets(500)).unwrap();
+    assert_eq!(bench.connection.unsent(), 500);
+    let mut cx = Context::unwatched(bench.now);
+    bench.connection.abort(&mut cx);
+    assert_eq!(bench.connection.unsent(), 0);
+    assert_eq!(bench.connection.flush(&mut cx), 0);
+    assert_eq!(bench.connection.info(bench.now).unacked_octets, 0);
+}
+
+#[test]
 //= rfc9293 MUST-21 test
 //= rfc9293 SHLD-11 test
 fn each_connection_has_its_own_patience() {
