@@ -145,6 +145,32 @@ fn super_segments_are_asked_for_only_where_the_device_cuts() {
     }
 }
 
+/// Found by the fuzzer: the block that reports text that came twice (RFC 2883) takes its part of the next full segment, which
+/// must not be left to a device that does not cut.
+#[test]
+fn a_block_about_a_duplicate_shortens_the_segment() {
+    let mut pair = Pair::new();
+    let (client, server, _) = pair.connected(at("10.0.0.2", 80));
+    pair.stacks[0].write(pair.now, client, b"hello").unwrap();
+    pair.pump();
+    let from_client =
+        |(from, flying): &&(usize, pair::Flying)| *from == 0 && flying.octets.ends_with(b"hello");
+    let hello = pair.log.iter().rfind(from_client).unwrap().1.octets.clone();
+    pair.run_for(Duration::from_millis(100));
+    // Just what a segment without the block would carry.
+    pair.stacks[1]
+        .write(pair.now, server, &pattern(1448))
+        .unwrap();
+    let before = pair.log.len();
+    pair.inject(1, &hello);
+    pair.pump();
+    let sent = &pair.log[before..];
+    assert!(sent[0].1.octets.len() > 1400);
+    for (_, flying) in sent {
+        assert!(flying.octets.len() <= 1500 && flying.segment_size.is_none());
+    }
+}
+
 #[test]
 fn loss_both_ways_with_text_both_ways() {
     for (world, make) in worlds() {

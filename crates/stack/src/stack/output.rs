@@ -234,7 +234,7 @@ impl Stack {
         // largest may be one too many for IP.
         Budget {
             max_text,
-            may_exceed: connection.has_holes() || max_text > connection.segment_len(),
+            may_exceed: connection.carries_blocks() || max_text > connection.segment_len(),
         }
     }
 

@@ -167,10 +167,10 @@ impl Connection {
         self.snd.mss
     }
 
-    /// Whether text arrived out of order, so that SACK blocks shorten segments.
+    /// Whether SACK blocks shorten the next segment: text arrived out of order, or twice.
     #[must_use]
-    pub fn has_holes(&self) -> bool {
-        !self.rcv.reassembly.is_empty()
+    pub fn carries_blocks(&self) -> bool {
+        self.sack_len() > 0
     }
 
     /// After a timeout, `ack` covers more than a small segment's worth that was not sent again: the first copies arrived,
