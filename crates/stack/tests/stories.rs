@@ -157,12 +157,16 @@ fn a_block_about_a_duplicate_shortens_the_segment() {
         |(from, flying): &&(usize, pair::Flying)| *from == 0 && flying.octets.ends_with(b"hello");
     let hello = pair.log.iter().rfind(from_client).unwrap().1.octets.clone();
     pair.run_for(Duration::from_millis(100));
-    // Just what a segment without the block would carry.
+    // Just what a segment without the block carries; it is lost, and goes again together with the block.
+    pair.lose = Box::new(|from, _| from == 1);
     pair.stacks[1]
         .write(pair.now, server, &pattern(1448))
         .unwrap();
-    let before = pair.log.len();
+    pair.pump();
+    pair.now = pair.stacks[1].poll_timeout().unwrap();
+    pair.stacks[1].handle_timeout(pair.now);
     pair.inject(1, &hello);
+    let before = pair.log.len();
     pair.pump();
     let sent = &pair.log[before..];
     assert!(sent[0].1.octets.len() > 1400);
