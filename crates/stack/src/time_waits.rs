@@ -1,21 +1,21 @@
 //! The four-tuples in TIME-WAIT: small entries that only answer, bounded in number.
 //!
-//! A busy server holds a hundred thousand of them, so each costs less than 96 octets, everything counted: 88 for the entry,
-//! in pieces of which only the last is not full, and 5 for each place of a hash table of indices. When they expire costs
+//! A busy server holds a hundred thousand of them, so each costs less than 96 octets, everything counted, at any number of
+//! them: 88 for the entry, in pieces of which only the last is not full, and 6 for its place in the index. When they expire costs
 //! nothing more: all that last equally long expire in the order in which they began, so they hang in a list.
 
 use alloc::vec::Vec;
 
-use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
 use woshou_tcp::{Endpoints, Instant, PackedEndpoints, TimeWait};
 
 use crate::marks::Marks;
+use chains::{Chains, NONE};
 
-/// No entry.
-const NONE: u32 = u32::MAX;
+mod chains;
+
 /// Entries in a piece of memory.
-const PIECE: usize = 256;
+const PIECE: usize = 64;
 /// What an entry costs at most, octets.
 pub(crate) const COST: usize = 96;
 /// Lists at most; a duration after that many others shares the last list, where it may expire late.
@@ -59,9 +59,9 @@ struct List {
 pub(crate) struct TimeWaits {
     pieces: Vec<Vec<Entry>>,
     free: u32,
-    /// By four-tuple. Nothing iterates over it.
-    table: HashTable<u32>,
-    /// Keys the table's hash.
+    /// By four-tuple.
+    index: Chains,
+    /// Keys the index's hash.
     key: [u8; 16],
     lists: Vec<List>,
     next_generation: u32,
@@ -74,8 +74,9 @@ fn entry(pieces: &[Vec<Entry>], index: u32) -> Option<&Entry> {
     (entry.list != FREE).then_some(entry)
 }
 
-fn hash(key: &[u8; 16], who: &PackedEndpoints) -> u64 {
-    SipHasher13::new_with_key(key).hash(&who.octets())
+fn hash(key: &[u8; 16], who: &PackedEndpoints) -> u32 {
+    // Half of it is enough for less than 2^32 entries.
+    SipHasher13::new_with_key(key).hash(&who.octets()) as u32
 }
 
 impl TimeWaits {
@@ -84,7 +85,7 @@ impl TimeWaits {
         Self {
             pieces: Vec::new(),
             free: NONE,
-            table: HashTable::new(),
+            index: Chains::default(),
             key,
             lists: Vec::new(),
             next_generation: 0,
@@ -94,12 +95,13 @@ impl TimeWaits {
 
     /// Octets held.
     pub(crate) fn memory(&self) -> usize {
-        self.pieces.len() * PIECE * size_of::<Entry>() + 5 * self.table.capacity()
+        let list = self.pieces.capacity() * size_of::<Vec<Entry>>();
+        self.pieces.len() * PIECE * size_of::<Entry>() + list + self.index.memory()
     }
 
     /// Whether another entry fits. If not, [`Self::oldest`] is to go first.
     pub(crate) fn has_room(&self) -> bool {
-        self.table.len() < self.capacity
+        self.index.len() < self.capacity
     }
 
     /// The entry that expires first.
@@ -116,12 +118,12 @@ impl TimeWaits {
     }
 
     pub(crate) fn find(&self, endpoints: &Endpoints) -> Option<u32> {
-        if self.table.is_empty() {
+        if self.index.is_empty() {
             return None;
         }
         let who = PackedEndpoints::new(endpoints);
-        let is_it = |&index: &u32| entry(&self.pieces, index).is_some_and(|e| e.who == who);
-        self.table.find(hash(&self.key, &who), is_it).copied()
+        let is_it = |index| entry(&self.pieces, index).is_some_and(|e| e.who == who);
+        self.index.find(hash(&self.key, &who), is_it)
     }
 
     /// Adds an entry for a four-tuple that is not there.
@@ -144,8 +146,8 @@ impl TimeWaits {
             list: 0,
         });
         let (pieces, key) = (&self.pieces, &self.key);
-        let rehash = |&index: &u32| entry(pieces, index).map_or(0, |e| hash(key, &e.who));
-        self.table.insert_unique(hash(key, &who), index, rehash);
+        let hash_of = |index| entry(pieces, index).map_or(0, |e| hash(key, &e.who));
+        self.index.insert(hash(key, &who), index, hash_of);
         self.link(index);
         TimeWaitId { index, generation }
     }
@@ -250,22 +252,17 @@ impl TimeWaits {
     pub(crate) fn remove(&mut self, index: u32) -> Option<Endpoints> {
         let who = entry(&self.pieces, index)?.who;
         self.unlink(index);
-        if let Ok(found) = self
-            .table
-            .find_entry(hash(&self.key, &who), |&other| other == index)
-        {
-            found.remove();
-        }
+        self.index.remove(hash(&self.key, &who), index);
         let next = self.free;
         if let Some(entry) = self.raw_mut(index) {
             (entry.list, entry.after) = (FREE, next);
             self.free = index;
         }
-        if self.table.is_empty() {
+        if self.index.is_empty() {
             // After a rush all memory goes back.
             self.pieces = Vec::new();
             self.lists = Vec::new();
-            self.table = HashTable::new();
+            self.index = Chains::default();
             self.free = NONE;
         }
         Some(who.unpack())
@@ -321,6 +318,29 @@ mod tests {
     #[test]
     fn an_entry_is_small() {
         assert_eq!(size_of::<Entry>(), 88);
+    }
+
+    /// Charged at any number: `COST` each, beside pieces that are not full.
+    #[test]
+    fn each_costs_less_than_96_octets_at_any_count() {
+        let mut entries = TimeWaits::new(usize::MAX, [3; 16]);
+        for index in 0..150_000u32 {
+            let [a, b, high, low] = (index + (1 << 24)).to_be_bytes();
+            let mut who = who(u16::from_be_bytes([high, low]));
+            who.remote.set_ip([10, a, b, 2].into());
+            entries.insert(&who, time_wait(Instant::ZERO, 60), Marks::new(64, 0));
+            let len = entries.index.len();
+            assert!(
+                entries.memory() <= COST * len + 16_000,
+                "{} at {len}",
+                entries.memory()
+            );
+            assert!(
+                len < 10_000 || entries.memory() <= COST * len,
+                "{} at {len}",
+                entries.memory()
+            );
+        }
     }
 
     proptest! {
