@@ -4,6 +4,7 @@ mod attacks;
 mod bench;
 mod chaos;
 mod dice;
+mod dsack;
 mod ecn;
 mod figures;
 mod hostile;

@@ -82,7 +82,8 @@ impl Connection {
     pub(super) fn note_repeated(&mut self, segment: &Segment<'_>) {
         let len = u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX);
         if self.agreed.sack && len > 0 {
-            let start = segment.header.seq;
+            // A SYN takes the number before its text.
+            let start = segment.header.seq + u32::from(segment.header.flags.syn());
             self.rcv.note_repeated(start, start + len);
         }
     }
