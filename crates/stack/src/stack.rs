@@ -103,7 +103,9 @@ pub struct Stack {
     /// Of IPv6's flow labels.
     flow_key: KeyedHash,
     /// Of fragments that we make.
-    next_fragment_id: u32,
+    /// Draws what fragments of ours are known by, and how many were drawn.
+    fragment_key: KeyedHash,
+    fragmented: u64,
     counters: Counters,
     /// The headers of the packet handed out last.
     scratch: [u8; SCRATCH],
@@ -171,7 +173,8 @@ impl Stack {
             echoes: ChallengeBudget::new(config.replies_per_second, key(24)),
             neighbour_answers: ChallengeBudget::new(config.replies_per_second, key(25)),
             flow_key: hash(7),
-            next_fragment_id: u32::from_be_bytes(*key(5).first_chunk().unwrap_or(&[0; 4])),
+            fragment_key: hash(5),
+            fragmented: 0,
             counters: Counters::default(),
             scratch: [0; SCRATCH],
             frame: Vec::new(),

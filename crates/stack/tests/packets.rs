@@ -3,6 +3,7 @@
 
 mod pair;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,6 +75,14 @@ fn echo4(data: &[u8]) -> Vec<u8> {
     octets
 }
 
+/// Smurf's: everybody on the link is asked.
+fn echo_to(destination: [u8; 4]) -> Vec<u8> {
+    let mut octets = Vec::new();
+    let builder = PacketBuilder::ipv4(PEER4, destination, 64).icmpv4_echo_request(7, 9);
+    builder.write(&mut octets, b"smurf").unwrap();
+    octets
+}
+
 fn echo6(data: &[u8]) -> Vec<u8> {
     let mut octets = Vec::new();
     let builder = PacketBuilder::ipv6(peer6(), ours6(), 64).icmpv6_echo_request(7, 9);
@@ -130,6 +139,19 @@ fn echo_is_answered() {
 
 /// Large ones come in fragments and go out in fragments: the other stack puts ours together again, and answers with
 /// nothing, because it is a reply; so it is told to echo what stack 0 sends.
+#[test]
+fn nobody_is_made_to_answer_for_a_whole_link() {
+    for (to, expected) in [
+        ([10, 0, 0, 255], 0),
+        ([255; 4], 0),
+        ([224, 0, 0, 1], 0),
+        (OURS4, 1),
+    ] {
+        let mut pair = Pair::new();
+        assert_eq!(answers(&mut pair, &echo_to(to)).len(), expected, "{to:?}");
+    }
+}
+
 #[test]
 fn large_echoes_in_fragments() {
     for v6 in [false, true] {
@@ -386,7 +408,7 @@ fn how_many_errors_leave_in_a_second_cannot_be_told_in_advance() {
     for probes in kinds {
         let all = answered(1, 60, probes);
         assert!(all.iter().all(|&sent| (50..=150).contains(&sent)));
-        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        let distinct: BTreeSet<_> = all.iter().collect();
         assert!(distinct.len() > 25, "{all:?}");
         let mean = all.iter().sum::<usize>() / all.len();
         assert!((88..112).contains(&mean), "{mean}");
@@ -718,6 +740,106 @@ fn tiny_first_fragments_are_dropped() {
             assert_eq!(sent, usize::from(expected), "{first} octets, IPv6: {v6}");
             assert_eq!(pair.stacks[0].counters().bad_ip, u64::from(!expected));
         }
+    }
+}
+
+/// RFC 5722 for IPv6, and IPv4 alike (Teardrop): what overlaps is nobody's, and nobody is told.
+#[test]
+fn fragments_that_overlap_reach_nobody() {
+    for v6 in [false, true] {
+        for (second, expected) in [(24, true), (16, false), (8, false)] {
+            let whole = syn_with_text(v6);
+            let (header_len, next) = if v6 { (40, whole[6]) } else { (20, 0) };
+            let payload = &whole[header_len..];
+            let mut pair = Pair::new();
+            pair.stacks[0].listen(at("::", 80), 3).unwrap();
+            let pieces = [(0, 24), (second, payload.len())].map(|(start, end)| {
+                let more = end < payload.len();
+                one_fragment(
+                    &whole[..header_len],
+                    next,
+                    (start, more),
+                    &payload[start..end],
+                )
+            });
+            let sent: usize = pieces
+                .iter()
+                .map(|piece| answers(&mut pair, piece).len())
+                .sum();
+            assert_eq!(sent, usize::from(expected), "at {second}, IPv6: {v6}");
+            let again = answers(&mut pair, &pieces[1]).len();
+            assert_eq!(again, 0, "nor does the rest come through later");
+        }
+    }
+}
+
+/// RFC 6946: a fragment that is the whole is not put together with others of its identification, nor do they spoil it.
+#[test]
+fn atomic_fragments_are_whole() {
+    let whole = syn_with_text(true);
+    let payload = &whole[40..];
+    let mut pair = Pair::new();
+    pair.stacks[0].listen(at("::", 80), 3).unwrap();
+    let forged = one_fragment(&whole[..40], whole[6], (8, true), &[0; 16]);
+    assert!(answers(&mut pair, &forged).is_empty());
+    let atomic = one_fragment(&whole[..40], whole[6], (0, false), payload);
+    assert_eq!(answers(&mut pair, &atomic).len(), 1, "a SYN,ACK");
+}
+
+/// RFC 5095: we send nothing on, and a routing header that is used up says nothing.
+#[test]
+fn routing_headers_of_type_0_take_no_packet_further() {
+    for (left, answered) in [(0, "SYN,ACK"), (1, "parameter problem")] {
+        let whole = syn_with_text(true);
+        let mut octets = whole[..40].to_vec();
+        let next = octets[6];
+        octets[4..6].copy_from_slice(&((whole.len() - 40 + 24) as u16).to_be_bytes());
+        octets[6] = 43;
+        octets.extend([next, 2, 0, left, 0, 0, 0, 0]);
+        octets.extend(peer6());
+        octets.extend(&whole[40..]);
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("::", 80), 3).unwrap();
+        let sent = answers(&mut pair, &octets);
+        assert_eq!(sent.len(), 1, "{answered}");
+        assert_eq!(sent[0][24..40], peer6(), "to who asked, nobody else");
+        match transport(&sent[0]) {
+            TransportSlice::Tcp(tcp) => assert!(left == 0 && tcp.syn() && tcp.ack()),
+            TransportSlice::Icmpv6(icmp) => {
+                let kind = icmp.header().icmp_type;
+                assert!(left == 1 && matches!(kind, Icmpv6Type::ParameterProblem(_)));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// RFC 7739: who gets one cannot tell the next, nor how many others got.
+#[test]
+fn identifications_of_fragments_are_drawn() {
+    let mut pair = Pair::new();
+    for v6 in [false, true] {
+        let data = pattern(3000);
+        let whole = if v6 { echo6(&data) } else { echo4(&data) };
+        let ids: Vec<u32> = (0..50)
+            .map(|_| {
+                let pieces = fragments(&whole, v6);
+                let sent = pieces.iter().flat_map(|piece| answers(&mut pair, piece));
+                let sent: Vec<_> = sent.collect();
+                let id = |octets: &Vec<u8>| match v6 {
+                    true => u32::from_be_bytes(*octets[44..].first_chunk().unwrap()),
+                    false => u16::from_be_bytes([octets[4], octets[5]]).into(),
+                };
+                let first = id(&sent[0]);
+                assert!(sent.len() > 1 && sent.iter().all(|octets| id(octets) == first));
+                first
+            })
+            .collect();
+        let steps: BTreeSet<u32> = ids
+            .windows(2)
+            .map(|two| two[1].wrapping_sub(two[0]))
+            .collect();
+        assert!(steps.len() >= 48, "{ids:?}");
     }
 }
 

@@ -195,6 +195,27 @@ mod tests {
         );
     }
 
+    /// From the numbers of its own connections nobody can work out the number of another: no step that repeats, no part
+    /// of a number that stays.
+    #[test]
+    fn numbers_of_neighbouring_ports_have_nothing_in_common() {
+        let isn = |port: u16| {
+            let remote = alloc::format!("198.51.100.7:{port}");
+            KEY.isn(Instant::ZERO, &endpoints(LOCAL, &remote)).0
+        };
+        let numbers: alloc::vec::Vec<u32> = (1..=1000).map(isn).collect();
+        let steps = numbers.windows(2).map(|two| two[1].wrapping_sub(two[0]));
+        let steps: alloc::collections::BTreeSet<u32> = steps.collect();
+        assert_eq!(steps.len(), 999);
+        for bit in 0..32 {
+            let flips = numbers
+                .windows(2)
+                .filter(|two| (two[0] ^ two[1]) >> bit & 1 == 1);
+            let flips = flips.count();
+            assert!((420..580).contains(&flips), "bit {bit}: {flips} of 999");
+        }
+    }
+
     #[test]
     fn the_secret_is_not_shown() {
         assert_eq!(format!("{KEY:?}"), "IsnKey(..)");

@@ -427,6 +427,26 @@ mod tests {
         assert!(fragments.datagrams.last().unwrap().spoilt);
     }
 
+    /// FragmentSmack: the least pieces, in the worst order, one datagram after the other. Each costs what it may and no more.
+    #[test]
+    fn tiny_pieces_are_few() {
+        let mut fragments = Fragments::new(1 << 24);
+        for id in 0..MAX_OF_SOURCE as u32 {
+            for at in (0..4000_usize).rev() {
+                let add = fragments.add(Instant::ZERO, &fragment(id, 16 * at, true, A));
+                assert!(add.is_none());
+            }
+        }
+        let pieces = fragments.datagrams.iter().map(|d| d.pieces.capacity());
+        assert_eq!(pieces.sum::<usize>(), 0, "spoilt, all of them");
+        assert!(fragments.memory() < 4096, "{}", fragments.memory());
+        for at in (0..MAX_PIECES).rev() {
+            let _ = fragments.add(Instant::ZERO, &fragment(99, 16 * at, true, A));
+        }
+        let last = fragments.datagrams.last().unwrap();
+        assert_eq!(last.pieces.len(), MAX_PIECES, "so many are kept");
+    }
+
     #[test]
     fn time() {
         let mut fragments = Fragments::new(1 << 24);

@@ -1,6 +1,7 @@
 //! ICMP: echo, errors that we are told, errors that we tell (RFC 1122 section 3.2.2, RFC 4443 section 2.4).
 
 use alloc::vec::Vec;
+use core::hash::BuildHasher;
 use core::net::IpAddr;
 
 use woshou_tcp::{Ecn, Endpoints, Instant, SeqNum};
@@ -108,10 +109,11 @@ impl Stack {
         let packets: Vec<_> = if ip.len() + message.len() <= mtu {
             ip.packet(message).into_iter().collect()
         } else {
-            self.next_fragment_id = self.next_fragment_id.wrapping_add(1);
-            let id = self.next_fragment_id;
-            #[expect(clippy::cast_possible_truncation, reason = "IPv4's is the low half")]
-            let short = id as u16;
+            // One that nobody can foretell, nor count others' packets by (RFC 7739 section 5.3).
+            self.fragmented = self.fragmented.wrapping_add(1);
+            let drawn = self.fragment_key.hash_one(self.fragmented);
+            #[expect(clippy::cast_possible_truncation, reason = "a draw is as good in part")]
+            let (id, short) = (drawn as u32, drawn as u16);
             if source.is_ipv4() {
                 v4::fragment(&ip, short, mtu, message)
             } else {

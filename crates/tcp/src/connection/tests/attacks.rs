@@ -1,14 +1,17 @@
 //! A peer that completes the handshake and then does what serves an attacker.
 
 use alloc::boxed::Box;
+use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::Cell;
 use core::time::Duration;
 
 use woshou_wire::tcp_option::{SackBlock, TcpOptions};
 
 use super::super::*;
-use super::pair::{ISS, setup};
+use super::pair::{ISS, Pair, octets, setup};
 use crate::memory::Pressure;
 use crate::segment::{Flags, Header, Text};
 
@@ -399,4 +402,35 @@ fn under_pressure_the_edge_stays_and_text_waits() {
         attack.connection.rcv.wnd() > 60_000,
         "the peer hears that there is room"
     );
+}
+
+/// The "shrew": a pulse whenever the timer fires. No sender can tell it from congestion, and while it lasts little gets
+/// through; but the connection survives, and is as fast as ever soon after.
+#[test]
+fn pulses_at_every_timeout_starve_a_connection_and_do_not_end_it() {
+    let mut pair = Pair::open(Config::default());
+    let all = octets(60_000);
+    // Everything that leaves within 50 ms of every multiple of 200 ms is lost: the least timeout and all its doublings.
+    let clock = Rc::new(Cell::new(pair.now));
+    let hit = Rc::clone(&clock);
+    let begun = pair.now;
+    pair.drop = Box::new(move |_, _, _| {
+        let since = hit.get().since(begun);
+        since < Duration::from_secs(20) && since.as_millis() % 200 < 50
+    });
+    pair.write(0, &all);
+    let mut got = Vec::new();
+    while got.len() < all.len() {
+        pair.step();
+        clock.set(pair.now);
+        got.extend(pair.read(1, 100_000));
+        assert!(
+            pair.now.since(begun) < Duration::from_secs(60),
+            "{}",
+            got.len()
+        );
+    }
+    assert!(got == all);
+    let now = pair.now;
+    assert!(pair.end(0).info(now).total_retrans >= 5);
 }
