@@ -39,7 +39,7 @@ impl Connection {
         }
         let unread = self.rcv.buffer.len() > 0 || !self.rcv.reassembly.is_empty();
         self.rcv.buffer.clear();
-        if unread && !matches!(self.state, State::Closed | State::TimeWait) {
+        if unread {
             self.abort(cx);
             return;
         }

@@ -70,13 +70,9 @@ impl Connection {
     #[must_use]
     pub fn pushed(&self) -> usize {
         let read = self.read_up_to();
-        self.rcv
-            .pushed
-            .map(|at| at.earlier(self.rcv.nxt))
-            .filter(|at| at.after(read))
-            .map_or(0, |at| {
-                (at.distance_from(read) as usize).min(self.rcv.buffer.len())
-            })
+        self.rcv.pushed.filter(|at| at.after(read)).map_or(0, |at| {
+            (at.distance_from(read) as usize).min(self.rcv.buffer.len())
+        })
     }
 
     /// The user read: marks that lie behind are forgotten.

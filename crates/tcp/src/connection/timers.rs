@@ -210,7 +210,7 @@ impl Connection {
         let Some(keep_alive) = self.keep_alive() else {
             return;
         };
-        if flying || !self.state.is_synchronized() {
+        if flying {
             self.timers.stop(Timer::KeepAlive);
         } else if !self.timers.runs(Timer::KeepAlive) && !self.owed.keep_alive {
             let after = if self.patience.keep_alives == 0 {

@@ -10,7 +10,6 @@ use crate::error::WriteError;
 use crate::event::{Context, Wake};
 use crate::segment::Segment;
 use crate::seq::SeqNum;
-use crate::state::State;
 
 /// What is known of urgent data in both directions. Only connections that have some hold one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -165,7 +164,7 @@ impl Connection {
         let read = self.read_up_to();
         let before = self.urgent.as_ref().and_then(|urgent| urgent.mark);
         let known = before.is_some_and(|mark| mark.at_or_after(up));
-        if known || up.at_or_before(read) || self.state == State::SynReceived {
+        if known || up.at_or_before(read) {
             return;
         }
         self.urgent.get_or_insert_with(Box::default).mark = Some(up);
