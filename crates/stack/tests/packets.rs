@@ -1008,6 +1008,46 @@ fn a_small_segment_is_never_too_big() {
     assert_eq!(pair.stacks[0].path_mtu(client), Some(1500));
 }
 
+/// A SYN from the peer with `options` as they stand.
+fn syn_with(options: &[u8]) -> Vec<u8> {
+    let builder = PacketBuilder::ipv4(PEER4, OURS4, 64)
+        .tcp(1234, 80, 0xffff_fff0, 1000)
+        .syn()
+        .options_raw(options)
+        .unwrap();
+    let mut octets = Vec::new();
+    builder.write(&mut octets, &[]).unwrap();
+    octets
+}
+
+//= rfc9293 MUST-7 test
+#[test]
+fn options_end_at_an_illegal_length_and_the_segment_counts() {
+    let timestamps = [8, 10, 0, 0, 0, 5, 0, 0, 0, 0];
+    for illegal in [[3, 0, 7, 0, 0, 0], [3, 1, 7, 0, 0, 0], [3, 40, 7, 0, 0, 0]] {
+        let mut pair = Pair::new();
+        pair.stacks[0].listen(at("::", 80), 10).unwrap();
+        let out = answers(&mut pair, &syn_with(&[&timestamps[..], &illegal].concat()));
+        let TransportSlice::Tcp(tcp) = transport(&out[0]) else {
+            panic!("{out:?}")
+        };
+        assert!(tcp.syn() && tcp.ack(), "{illegal:?}");
+        let options: Vec<_> = tcp.options_iterator().flatten().collect();
+        assert!(
+            options
+                .iter()
+                .any(|option| matches!(option, etherparse::TcpOptionElement::Timestamp(_, 5))),
+            "what came before it was understood: {options:?}"
+        );
+        assert!(
+            !options
+                .iter()
+                .any(|option| matches!(option, etherparse::TcpOptionElement::WindowScale(_))),
+            "what came after it was not: {options:?}"
+        );
+    }
+}
+
 //= rfc9293 SHLD-6 test
 #[test]
 fn new_connections_know_the_path_and_advertise_the_link() {

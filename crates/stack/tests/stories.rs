@@ -499,6 +499,8 @@ fn to_ourselves() {
             "nothing leaves the stack"
         );
         let server = stack.accept(listener).unwrap();
+        let mss = stack.info(now, client).unwrap().snd_mss;
+        assert!(mss > 60_000, "no link is in the way: {mss}");
         assert_eq!(
             stack.endpoints(server).unwrap().remote,
             stack.endpoints(client).unwrap().local

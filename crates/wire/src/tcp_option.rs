@@ -554,6 +554,12 @@ mod tests {
             ("scale of two", &[3, 2, 0, 0], 3, WrongForKind),
             ("scale of four", &[3, 4, 0, 0], 3, WrongForKind),
             ("SACK-permitted of three", &[4, 3, 0, 0], 4, WrongForKind),
+            (
+                "timestamps of twelve behind two NOPs",
+                &[1, 1, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0],
+                8,
+                PastEnd,
+            ),
             ("SACK of no block", &[5, 2, 0, 0], 5, WrongForKind),
             ("SACK of half a block", &[5, 6, 0, 0, 0, 0], 5, WrongForKind),
             ("SACK of five blocks", &FIVE_BLOCKS, 5, WrongForKind),
@@ -581,6 +587,16 @@ mod tests {
     fn what_stands_in_front_of_a_fault_is_kept() {
         let malformed = TcpOptions::parse(&[2, 4, 5, 0xb4, 99, 0, 4, 2]).unwrap_err();
         assert_eq!(malformed.understood, MSS);
+    }
+
+    //= rfc9293 MUST-7 test
+    #[test]
+    fn nothing_is_read_behind_an_illegal_length() {
+        for illegal in [&[99, 0, 4, 2][..], &[99, 1, 4, 2], &[99, 9, 4, 2], &[99]] {
+            let mut options = RawOptions::new(illegal);
+            assert!(options.next().is_some_and(|first| first.is_err()));
+            assert_eq!(options.next(), None, "{illegal:?}");
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod chaos;
 mod dice;
 mod dsack;
 mod ecn;
+mod edges;
 mod figures;
 mod hostile;
 mod matrix;

@@ -2,6 +2,7 @@ use super::answers::SPARE;
 use super::{Heard, Listener};
 use crate::config::{AcceptOverflow, Config, SynCookies};
 use crate::connection::Connection;
+use crate::error::PathError;
 use crate::error::Refusal::{self, *};
 use crate::event::{Context, Observer, Reason, TraceEvent};
 use crate::options::Setup;
@@ -737,6 +738,27 @@ fn a_cookie_counts_with_fin_and_text_and_for_a_while() {
         Some(AckToListener),
         "too late"
     );
+}
+
+//= rfc9293 SHLD-26 test
+#[test]
+fn a_hard_error_about_the_syn_ack_ends_the_entry_where_it_is_heeded() {
+    let (hard, soft) = (PathError::PortUnreachable, PathError::HostUnreachable);
+    for (heeded, error, seq, left) in [
+        (true, hard, ISS, 0),
+        (true, hard, ISS + 1, 1),
+        (true, soft, ISS, 1),
+        (false, hard, ISS, 1),
+    ] {
+        let config = Config {
+            open_fails_on_hard_error: heeded,
+            ..Config::default()
+        };
+        let mut bench = Bench::half_open(config, syn());
+        let who = setup(1).endpoints;
+        bench.with(|listener, cx| listener.handle_path_error(cx, &who, error, seq));
+        assert_eq!(bench.listener.half_open(), left, "{heeded} {error} {seq:?}");
+    }
 }
 
 #[test]

@@ -148,6 +148,7 @@ fn flush_makes_room_and_leaves_the_fin() {
     assert_eq!(write(&mut bench, b"x"), Err(WriteError::Full));
     let mut cx = Context::unwatched(bench.now);
     bench.connection.shutdown(&mut cx);
+    bench.connection.poll_event();
     assert_eq!(bench.connection.flush(&mut cx), 1 << 20);
     assert_eq!(bench.connection.memory(), 0);
     assert!(bench.connection.poll_event().intersects(Wake::WRITABLE));
