@@ -109,7 +109,8 @@ impl Connection {
     ///
     /// What was lost is sent again in small pieces at the first timeout already; where the network has merely been busy,
     /// an acknowledgement of what was not sent again shows it, or the first new text that flies afterwards probes the old
-    /// size. A full segment that SACK reported excuses the path, but not for ever.
+    /// size. A full segment that left after the one that is missing, and that SACK reported, excuses the path, but not for
+    /// ever.
     pub(super) fn suspect_black_hole(&mut self, now: Instant) {
         if !self.config.mtu_probing {
             return;
@@ -131,7 +132,7 @@ impl Connection {
         };
         let small = effective_mss(&self.config, &self.agreed, base);
         let in_flight = &self.snd.in_flight;
-        let arrived = in_flight.has_sacked_segment(self.snd.mss)
+        let arrived = in_flight.has_newer_sacked_segment(self.snd.mss)
             || (!self.agreed.sack && self.recovery.duplicates > 0);
         // The loss of a single segment is no sign yet.
         let alone = in_flight.octets() < 2 * u64::from(self.snd.mss);

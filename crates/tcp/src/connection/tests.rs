@@ -10,6 +10,7 @@ mod edges;
 mod figures;
 mod hostile;
 mod matrix;
+mod mtu;
 mod opening;
 mod pair;
 mod repair;

@@ -268,12 +268,13 @@ impl InFlight {
                 .records
                 .range(index..)
                 .take_while(|sent| sent.fate == Fate::Sacked);
-            let (mut joined, mut last) = (0, None);
+            let (mut joined, mut last, mut latest) = (0, None, Instant::ZERO);
             for sent in run {
-                (joined, last) = (joined + 1, Some(*sent));
+                (joined, last, latest) = (joined + 1, Some(*sent), latest.max(sent.at));
             }
             if let (Some(sent), Some(last)) = (self.records.get_mut(index), last) {
                 sent.end = last.end;
+                sent.at = latest;
                 self.records.drain(index + 1..index + joined);
             }
             index += 1;
@@ -416,9 +417,15 @@ impl InFlight {
             .map_or(0, |sent| sent.end.distance_from(sent.start))
     }
 
-    /// Whether SACK reported as much as a segment of `mss` octets in one piece.
-    pub(crate) fn has_sacked_segment(&self, mss: u32) -> bool {
-        let sacked = |sent: &Sent| sent.fate == Fate::Sacked && sent.len() >= u64::from(mss);
+    /// Whether SACK reported as much as a segment of `mss` octets in one piece, some of it sent no earlier than the oldest octet
+    /// was sent last: what arrived earlier tells nothing about what the path carries now.
+    pub(crate) fn has_newer_sacked_segment(&self, mss: u32) -> bool {
+        let Some(oldest) = self.records.front() else {
+            return false;
+        };
+        let sacked = |sent: &Sent| {
+            sent.fate == Fate::Sacked && sent.at >= oldest.at && sent.len() >= u64::from(mss)
+        };
         self.sacked > 0 && self.records.iter().any(sacked)
     }
 
