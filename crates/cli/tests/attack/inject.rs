@@ -43,7 +43,8 @@ fn injection(mode: &str, family: &str) {
     std::fs::copy(folder.0.join("f"), folder.0.join("in")).unwrap();
     let port = PORT.to_string();
     // Without offload a packet is a segment, so that sizes can be seen.
-    let link = ["--link", "private,offload=off"];
+    // A round at full size takes longer than the command waits for a peer that does not read.
+    let link = ["--link", "private,offload=off", "--timeout", "600"];
     let args: Vec<&str> = match (mode, family) {
         ("listen", _) => vec!["listen", &port],
         ("connect", "v4") => vec!["connect", "peer", &port],
