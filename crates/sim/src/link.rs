@@ -1,13 +1,14 @@
 //! One direction of a link, without any input or output: it is told that a packet comes and answers what
 //! becomes of it.
 //!
-//! The order of events: refused by the MTU; queued at the bottleneck (or dropped there); sent at the rate;
+//! The order of events: refused by the MTU; queued at the bottleneck (or dropped there, or marked); sent at the rate;
 //! lost; one bit flipped; doubled; and then, each copy by its own luck, delayed and perhaps held back.
 //! Every packet draws the same number of random numbers whatever becomes of it, so a change of one parameter
 //! leaves the luck of the others as it was.
 
 pub mod corrupt;
 pub mod delay;
+pub mod ecn;
 pub mod loss;
 pub mod mtu;
 pub mod queue;
@@ -21,6 +22,7 @@ use woshou_tcp::Instant;
 
 use crate::seed::{Chance, Luck};
 use delay::Delay;
+use ecn::Marking;
 use loss::{Loss, LossCause, Weather};
 use mtu::Mtu;
 use queue::{Bottleneck, Queue};
@@ -34,6 +36,8 @@ pub struct Path {
     pub mtu: Option<Mtu>,
     /// What may wait at the bottleneck. Without a `rate` nothing ever waits.
     pub queue: Queue,
+    /// When it marks packets (RFC 3168); `None`: never. Without a `rate` nothing is ever marked.
+    pub marking: Option<Marking>,
     /// How fast the bottleneck sends; `None`: at once.
     pub rate: Option<Rate>,
     /// What is lost after it used the bottleneck.
@@ -82,6 +86,8 @@ pub(crate) enum Fate {
         octets: Bytes,
         /// Whether a bit of them was flipped.
         corrupted: bool,
+        /// Whether it was marked with CE.
+        marked: bool,
         /// The packet itself.
         first: Copy,
         /// Its double.
@@ -135,6 +141,8 @@ impl Direction {
                 }
             }
         };
+        let marked = self.mark(octets);
+        let octets = marked.as_ref().unwrap_or(octets);
         let number = self.taken;
         self.taken += 1;
         if let Some(cause) = self
@@ -156,9 +164,17 @@ impl Direction {
         Fate::Carried {
             octets,
             corrupted,
+            marked: marked.is_some(),
             first,
             second,
         }
+    }
+
+    /// The packet that was queued last, marked, where it has to be.
+    fn mark(&self, octets: &Bytes) -> Option<Bytes> {
+        let marking = self.path.marking?;
+        let long = self.bottleneck.octets() > marking.above;
+        long.then(|| ecn::marked(octets)).flatten()
     }
 
     fn copy(&mut self, left_at: Instant, [jitter, holds]: [Luck; 2]) -> Copy {

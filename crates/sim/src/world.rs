@@ -54,6 +54,8 @@ pub struct Traffic {
     pub duplicated: u64,
     /// Held back.
     pub held: u64,
+    /// Marked with CE at a bottleneck (RFC 3168).
+    pub marked: u64,
 }
 
 /// Something that is to happen.

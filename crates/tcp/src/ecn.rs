@@ -63,6 +63,12 @@ impl EcnState {
         echo && self.reduced.is_none()
     }
 
+    /// Whether what was lost at `una` was sent before the window was last reduced, and is the same congestion. Not the
+    /// segment that told of the reduction, which is the first after it.
+    pub(crate) fn has_paid_for(&self, una: SeqNum) -> bool {
+        self.reduced.is_some_and(|at| una.before(at))
+    }
+
     /// The window was reduced, for whatever reason, with SND.NXT at `nxt`.
     pub(crate) fn on_reduced(&mut self, nxt: SeqNum) {
         self.reduced = Some(nxt);
@@ -124,6 +130,16 @@ mod tests {
         assert!(!state.echo_asks(una + 50, true));
         assert!(!state.echo_asks(una + 100, true), "CWR is behind it");
         assert!(state.echo_asks(una + 101, true));
+    }
+
+    #[test]
+    fn what_flew_when_the_window_fell_is_paid_for() {
+        let mut state = EcnState::default();
+        let una = SeqNum(0xffff_fff0);
+        assert!(!state.has_paid_for(una));
+        state.on_reduced(una + 100);
+        assert!(state.has_paid_for(una) && state.has_paid_for(una + 99));
+        assert!(!state.has_paid_for(una + 100), "the one that says CWR");
     }
 
     #[test]

@@ -55,6 +55,9 @@ pub(crate) struct Evidence {
     pub(crate) sack: bool,
     /// A probe of the path's MTU that flies: its loss is no sign of congestion (RFC 4821 section 7.5).
     pub(crate) probe: Option<(SeqNum, SeqNum)>,
+    /// The network marked text of the same window, and the sender has slowed down for it: a loss is the same congestion
+    /// (RFC 3168 section 6.1.2).
+    pub(crate) paid: bool,
     /// DupThresh.
     pub(crate) threshold: u8,
 }
@@ -115,7 +118,7 @@ impl Recovery {
             if probe.is_some_and(|(start, end)| send.in_flight.is_all_lost_within(start, end)) {
                 self.owed = Some(Reason::LossRecovery);
             } else {
-                self.enter(now, send, congestion);
+                self.enter(now, evidence, send, congestion);
             }
         }
         if !send.in_flight.has_lost() {
@@ -163,8 +166,16 @@ impl Recovery {
         }
     }
 
-    fn enter(&mut self, now: Instant, send: &Send, congestion: &mut dyn CongestionControl) {
-        congestion.on_trouble(now, Trouble::Loss, flight_size(send, congestion));
+    fn enter(
+        &mut self,
+        now: Instant,
+        evidence: &Evidence,
+        send: &Send,
+        congestion: &mut dyn CongestionControl,
+    ) {
+        if !evidence.paid {
+            congestion.on_trouble(now, Trouble::Loss, flight_size(send, congestion));
+        }
         self.phase = Phase::Recovery { until: send.nxt };
         self.owed = Some(Reason::FastRetransmit);
     }
@@ -273,6 +284,7 @@ mod tests {
                 duplicate: octets == 0,
                 sack: false,
                 probe: None,
+                paid: false,
                 threshold: 3,
             };
             self.recovery

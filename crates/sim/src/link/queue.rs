@@ -24,6 +24,11 @@ pub(super) struct Bottleneck {
 }
 
 impl Bottleneck {
+    /// Octets in it, as of the last packet.
+    pub(super) const fn octets(&self) -> u64 {
+        self.octets
+    }
+
     /// When a packet that comes now will have left; `None` when there is no room for it.
     pub(super) fn admit(
         &mut self,

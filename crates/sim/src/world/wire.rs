@@ -74,6 +74,7 @@ impl World<'_> {
         let Fate::Carried {
             octets,
             corrupted,
+            marked,
             first,
             second,
         } = fate
@@ -81,6 +82,7 @@ impl World<'_> {
             return;
         };
         self.traffic.corrupted += u64::from(corrupted);
+        self.traffic.marked += u64::from(marked);
         self.traffic.duplicated += u64::from(second.is_some());
         for (copy, duplicate) in [(Some(first), false), (second, true)] {
             let Some(Copy { at, held }) = copy else {

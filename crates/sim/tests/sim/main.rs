@@ -1,5 +1,6 @@
 //! Whole networks, run to the end.
 
+mod ecn;
 mod log;
 mod mtu;
 mod scenarios;

@@ -45,6 +45,7 @@ fn path(chance: &mut Chance) -> Path {
     });
     Path {
         mtu: None,
+        marking: None,
         queue: Queue {
             octets: Some(within(chance, 8, 64) * 1024),
             packets: None,

@@ -75,9 +75,14 @@ impl CongestionControl for NewReno {
 
     fn on_trouble(&mut self, _now: Instant, trouble: Trouble, in_flight: u64) {
         match trouble {
-            Trouble::Loss | Trouble::Marked => {
+            Trouble::Loss => {
                 self.halve(in_flight);
                 self.cwnd = self.ssthresh;
+            }
+            // A mark never opens the window, which is below the threshold's floor after a timeout.
+            Trouble::Marked => {
+                self.halve(in_flight);
+                self.cwnd = self.cwnd.min(self.ssthresh);
             }
             Trouble::Timeout => {
                 self.halve(in_flight);
@@ -134,6 +139,16 @@ mod tests {
             in_recovery: false,
         });
         control.window() - before
+    }
+
+    #[test]
+    fn a_mark_never_opens_the_window() {
+        let mut control = Factory.make(1000, 10_000);
+        control.on_trouble(Instant::ZERO, Trouble::Marked, 10_000);
+        assert_eq!((control.window(), control.threshold()), (5000, 5000));
+        control.on_trouble(Instant::ZERO, Trouble::Timeout, 5000);
+        control.on_trouble(Instant::ZERO, Trouble::Marked, 1000);
+        assert_eq!((control.window(), control.threshold()), (1000, 2000));
     }
 
     #[test]

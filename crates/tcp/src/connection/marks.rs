@@ -4,7 +4,6 @@ use super::Connection;
 use super::output::Plan;
 use crate::congestion::Trouble;
 use crate::event::Reason;
-use crate::recovery::Phase;
 use crate::segment::{Ecn, Flags, Segment};
 use crate::time::Instant;
 
@@ -70,8 +69,8 @@ impl Connection {
         }
         let echo = segment.header.flags.contains(Flags::ECE);
         let asks = self.ecn.echo_asks(segment.header.ack, echo);
-        // What flew when a loss was found has paid for it already.
-        if asks && flew > 0 && self.recovery.phase == Phase::Open {
+        // While a loss is repaired nothing asks: the window fell when it was found.
+        if asks && flew > 0 {
             let flight = flew.min(self.congestion.window());
             self.congestion.on_trouble(now, Trouble::Marked, flight);
             self.ecn.on_reduced(self.snd.nxt);

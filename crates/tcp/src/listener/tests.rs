@@ -890,3 +890,20 @@ proptest! {
         }
     }
 }
+
+/// RFC 3168 section 6.1.1: the peer gave up asking, and would echo no marks.
+#[test]
+fn a_syn_again_that_does_not_ask_ends_ecn() {
+    let asks = Header {
+        flags: Flags::SYN | Flags::ECE | Flags::CWR,
+        ..syn()
+    };
+    for (again, agreed) in [(None, true), (Some(asks), true), (Some(syn()), false)] {
+        let mut bench = Bench::half_open(Config::default(), asks);
+        if let Some(again) = again {
+            assert!(bench.arrives(1, again, b"").unwrap().is_none());
+        }
+        let connection = bench.arrives(1, third(), b"").unwrap().unwrap();
+        assert_eq!(connection.info(bench.now).ecn, agreed);
+    }
+}

@@ -143,6 +143,7 @@ impl Connection {
             },
             sack: self.agreed.sack,
             probe: self.mtu_probe(),
+            paid: self.agreed.ecn && self.ecn.has_paid_for(self.snd.una),
             threshold: self.config.duplicate_threshold,
         };
         let repairing = self.recovery.in_recovery();
