@@ -1,8 +1,9 @@
 //! What is in the network: one record a transmission, with its fate.
 
+mod figures;
+
 use alloc::collections::VecDeque;
 
-use crate::info::TcpInfo;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
@@ -76,23 +77,6 @@ impl InFlight {
     /// Octets that nothing says have arrived.
     pub(crate) fn unreported(&self) -> u64 {
         self.octets - self.sacked
-    }
-
-    /// Fills in `unacked` and what it is made of: each transmission is as many segments as it has octets for.
-    pub(crate) fn count_segments(&self, mss: u32, info: &mut TcpInfo) {
-        for sent in &self.records {
-            let segments = sent.end.distance_from(sent.start).div_ceil(mss.max(1));
-            info.unacked = info.unacked.saturating_add(segments);
-            match sent.fate {
-                Fate::Sacked => {
-                    info.sacked += segments;
-                    info.fackets = info.unacked;
-                }
-                Fate::Lost => info.lost += segments,
-                Fate::Flying if sent.retransmitted => info.retrans += segments,
-                Fate::Flying => {}
-            }
-        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
