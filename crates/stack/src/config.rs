@@ -133,6 +133,9 @@ pub struct Config {
     /// Segments with both SYN and FIN are dropped; no TCP sends them, and scanners do. Default off (RFC 9293 section 3.10.7.2
     /// takes them for SYNs).
     pub drop_syn_fin: bool,
+    /// IPv4 packets with a source route (LSRR, SSRR) are taken, as if they had none; answers never go by it. Default off: they
+    /// are dropped and counted in [`crate::Counters::bad_ip`] (RFC 7126 sections 4.3 and 4.4; every kernel's default).
+    pub accept_source_routed: bool,
     /// In which order TCP options are written: a peer reads any, a byte-for-byte comparison tells them apart.
     /// Default Linux's.
     pub option_layout: Layout,
@@ -153,6 +156,7 @@ impl Default for Config {
             challenge_acks_per_second: 1_000,
             closed_ports: ClosedPorts::default(),
             drop_syn_fin: false,
+            accept_source_routed: false,
             option_layout: Layout::default(),
         }
     }

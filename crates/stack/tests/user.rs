@@ -262,3 +262,53 @@ fn addresses_that_are_no_ones() {
     pair.pump();
     assert!(pair.log.is_empty() && pair.stacks[0].connections().is_empty());
 }
+
+/// One row each for who opens, is half open, is open, waits to be accepted, was let go, and is in TIME-WAIT.
+#[test]
+fn figures_of_all_connections() {
+    let mut pair = Pair::new();
+    let to = at("10.0.0.2", 80);
+    let listener = pair.stacks[1].listen(to, 8).unwrap();
+    let clients: Vec<_> = (0..4)
+        .map(|_| pair.stacks[0].connect(pair.now, to, None).unwrap())
+        .collect();
+    pair.run_for(Duration::from_millis(100));
+    let ends: Vec<_> = (0..3)
+        .map(|_| pair.stacks[1].accept(listener).unwrap())
+        .collect();
+    // One ends in TIME-WAIT at the server, one is let go with text on its way, one stays, one waits to be accepted.
+    pair.stacks[1].close(pair.now, ends[0]);
+    pair.run_for(Duration::from_millis(50));
+    pair.stacks[0].close(pair.now, clients[0]);
+    pair.run_for(Duration::from_millis(50));
+    // And one more whose last acknowledgement is lost.
+    pair.lose = Box::new(|from, _| from == 0);
+    pair.stacks[1]
+        .write(pair.now, ends[1], &pattern(5000))
+        .unwrap();
+    pair.stacks[1].close(pair.now, ends[1]);
+    pair.run_for(Duration::from_millis(50));
+    let infos = pair.stacks[1].connection_infos(pair.now);
+    let listed = pair.stacks[1].connections();
+    assert_eq!(infos.len(), listed.len());
+    for ((_, who, info), (again, state)) in infos.iter().zip(&listed) {
+        assert_eq!((who, info.state), (again, *state), "in the same order");
+    }
+    let mut seen: Vec<_> = infos
+        .iter()
+        .map(|(id, _, info)| (info.state.to_string(), id.is_some(), info.unacked_octets))
+        .collect();
+    seen.sort();
+    let expected = [
+        ("ESTABLISHED", false, 0),
+        ("ESTABLISHED", true, 0),
+        ("FIN-WAIT-1", false, 5000),
+        ("TIME-WAIT", false, 0),
+    ];
+    assert_eq!(
+        seen,
+        expected.map(|(state, held, octets)| (state.to_owned(), held, octets))
+    );
+    assert!(infos.iter().any(|(id, ..)| *id == Some(ends[2])));
+    assert!(pair.stacks[1].info(pair.now, ends[2]).unwrap().pmtu == 1500);
+}

@@ -31,7 +31,10 @@ pub(crate) struct Recovery {
     /// Duplicate acknowledgements in a row.
     pub(crate) duplicates: u32,
     /// Octets that left the network by duplicate acknowledgements, where no SACK says which (RFC 6582's inflation).
-    pub(crate) departed: u64,
+    pub(crate) departed: u32,
+    /// Octets that duplicates may still stand for in this repair: what flew when SND.UNA last moved (RFC 5681 section 6). What is
+    /// sent by their leave earns no more of them, or forged ones would send all that the window takes.
+    credit: u32,
     /// The next retransmission goes whatever the congestion window says, for this reason: it is the first after a
     /// loss was shown (RFC 6675 section 5, 4.3; RFC 6582 section 3.2, 3).
     pub(crate) owed: Option<Reason>,
@@ -68,6 +71,7 @@ impl Recovery {
             phase: Phase::Open,
             duplicates: 0,
             departed: 0,
+            credit: 0,
             owed: None,
             repaired: None,
             timed_out: None,
@@ -80,7 +84,9 @@ impl Recovery {
 
     /// Octets in the network: "pipe".
     pub(crate) fn pipe(&self, send: &Send) -> u64 {
-        send.in_flight.pipe().saturating_sub(self.departed)
+        send.in_flight
+            .pipe()
+            .saturating_sub(u64::from(self.departed))
     }
 
     /// Draws the conclusions from an acknowledgement: marks losses, enters and leaves recovery.
@@ -98,7 +104,13 @@ impl Recovery {
             if !evidence.sack {
                 // Each duplicate says that a segment arrived somewhere after the hole.
                 let most = send.in_flight.pipe().saturating_sub(u64::from(send.mss));
-                self.departed = (self.departed + u64::from(send.mss)).min(most);
+                let stands_for = if self.in_recovery() {
+                    send.mss.min(self.credit)
+                } else {
+                    send.mss
+                };
+                self.credit = self.credit.saturating_sub(stands_for);
+                self.departed = self.departed.saturating_add(stands_for).min(octets(most));
             }
         }
         let mut lost = false;
@@ -159,7 +171,11 @@ impl Recovery {
         // Deflated by what was acknowledged, less the retransmission itself, which was no duplicate's.
         let inflation = evidence.acked.saturating_sub(mss);
         let most = send.in_flight.pipe().saturating_sub(mss);
-        self.departed = self.departed.saturating_sub(inflation).min(most);
+        self.departed = self
+            .departed
+            .saturating_sub(octets(inflation))
+            .min(octets(most));
+        self.give_credit(send);
         let hole = !evidence.sack || send.in_flight.has_sacked();
         if hole && send.in_flight.mark_first_lost(send.mss) {
             self.owed = Some(Reason::LossRecovery);
@@ -178,6 +194,11 @@ impl Recovery {
         }
         self.phase = Phase::Recovery { until: send.nxt };
         self.owed = Some(Reason::FastRetransmit);
+        self.give_credit(send);
+    }
+
+    fn give_credit(&mut self, send: &Send) {
+        self.credit = octets(send.in_flight.octets()).saturating_sub(self.departed);
     }
 
     /// What flies in segments of more than `mss` octets is too large for the path: send it again. Answers whether there
@@ -231,6 +252,11 @@ impl Recovery {
             ..Self::new()
         };
     }
+}
+
+/// A number of octets in flight: less than 2^31.
+fn octets(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// FlightSize of RFC 5681 equation 4, without what limited transmit added (RFC 5681 section 3.2, step 2).

@@ -126,6 +126,25 @@ impl<'a> Ipv4Packet<'a> {
         })
     }
 
+    /// Whether its options hold a source route, loose or strict (RFC 791 section 3.1): what its sender wants to decide about
+    /// the way, and its receiver's answers about the way back. Options that do not parse end the search.
+    #[must_use]
+    pub fn is_source_routed(&self) -> bool {
+        const END: u8 = 0;
+        const NO_OPERATION: u8 = 1;
+        const LOOSE: u8 = 131;
+        const STRICT: u8 = 137;
+        let mut options = self.options;
+        loop {
+            options = match *options {
+                [LOOSE | STRICT, ..] => return true,
+                [NO_OPERATION, ref rest @ ..] => rest,
+                [END, ..] | [] | [_] => return false,
+                [_, len, ..] => options.get(usize::from(len.max(2))..).unwrap_or_default(),
+            };
+        }
+    }
+
     /// Whether this is a part of a packet that must be put together first.
     #[must_use]
     pub const fn is_fragment(&self) -> bool {
@@ -286,6 +305,31 @@ mod tests {
             (parsed.options, parsed.payload),
             (&packet[20..24], &packet[24..28])
         );
+    }
+
+    #[test]
+    fn source_routes_are_found_wherever_they_stand() {
+        let cases: [(&[u8], bool); 11] = [
+            (&[], false),
+            (&[0, 131, 3, 4], false),
+            (&[131, 7, 4, 10, 0, 0, 9, 0], true),
+            (&[137, 7, 4, 10, 0, 0, 9, 0], true),
+            (&[1, 1, 1, 131], true),
+            (&[7, 7, 4, 0, 0, 0, 0, 0], false),
+            (&[148, 4, 0, 0, 137, 3, 4, 0], true),
+            // Inside of another.
+            (&[7, 7, 4, 131, 137, 131, 137, 0], false),
+            // Lengths that are none, and one past the end.
+            (&[7, 0, 131, 3], true),
+            (&[7, 1, 1, 0], false),
+            (&[7, 40, 131, 3], false),
+        ];
+        let packet = packet(3, 20);
+        let parsed = Ipv4Packet::parse(&packet).unwrap();
+        for (options, expected) in cases {
+            let packet = Ipv4Packet { options, ..parsed };
+            assert_eq!(packet.is_source_routed(), expected, "{options:?}");
+        }
     }
 
     #[test]

@@ -10,10 +10,13 @@ use super::fragments::{Fragment, FragmentKey, is_tiny};
 use super::{Datagram, HEADROOM, IpHeader, Parsed, ecn_of};
 use crate::config::LinkId;
 
-/// Reads a packet; `None`: drop it.
+/// Reads a packet; `None`: drop it, as one with a source route unless such are `routed_too` (RFC 7126 sections 4.3 and 4.4).
 //= rfc9293 MUST-50
-pub(crate) fn parse(octets: &[u8], link: LinkId) -> Option<Parsed<'_>> {
+pub(crate) fn parse(octets: &[u8], link: LinkId, routed_too: bool) -> Option<Parsed<'_>> {
     let packet = Ipv4Packet::parse(octets).ok()?;
+    if !routed_too && packet.is_source_routed() {
+        return None;
+    }
     let header = &packet.header;
     let (source, destination) = (IpAddr::V4(header.source), IpAddr::V4(header.destination));
     let ecn = ecn_of(header.tos);

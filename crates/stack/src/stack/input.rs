@@ -100,7 +100,7 @@ impl Stack {
     /// An IP packet of either family, padding of the link included.
     pub(super) fn handle_ip(&mut self, now: Instant, link: LinkId, octets: &[u8], how: How<'_>) {
         let parsed = match ip_version(octets) {
-            Some(4) => v4::parse(octets, link),
+            Some(4) => v4::parse(octets, link, self.config.accept_source_routed),
             Some(6) => match v6::parse(octets, link) {
                 Ok(parsed) => Some(parsed),
                 Err(fault) => {

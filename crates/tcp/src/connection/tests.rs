@@ -15,6 +15,7 @@ mod opening;
 mod pair;
 mod repair;
 mod segments;
+mod silly;
 mod stories;
 mod urgent;
 mod user;
