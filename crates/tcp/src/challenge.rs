@@ -110,6 +110,12 @@ mod tests {
     }
 
     #[test]
+    fn shown_without_the_secret() {
+        let shown = std::format!("{:?}", ChallengeBudget::new(1000, [173; 16]));
+        assert!(shown.contains("1000") && !shown.contains("173"), "{shown}");
+    }
+
+    #[test]
     fn an_interval_begins_with_its_first_challenge() {
         let mut budget = ChallengeBudget::new(1, [3; 16]);
         let at = Instant::from_millis;

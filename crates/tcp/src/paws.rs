@@ -112,6 +112,25 @@ mod tests {
         );
     }
 
+    /// After 24 days of silence the peer's clock may stand anywhere; a second before, an old timestamp is an old segment.
+    #[test]
+    fn timestamps_count_for_24_days() {
+        let at = Instant::from_millis(5);
+        let days = at + Duration::from_secs(24 * 24 * 3600);
+        let before = at + Duration::from_secs(24 * 24 * 3600 - 1);
+        let older = Segment {
+            header: header(Some(9), Flags::ACK),
+            ..Segment::default()
+        };
+        for (now, counts) in [(before, true), (days, false)] {
+            let mut paws = Paws::new(10, at);
+            assert_eq!(paws.check(now, &older.header).is_err(), counts);
+            paws.update(now, &older, older.header.seq);
+            let (recent, recent_at) = if counts { (10, at) } else { (9, now) };
+            assert_eq!((paws.recent, paws.recent_at), (recent, recent_at));
+        }
+    }
+
     #[test]
     fn only_a_segment_that_spans_the_last_ack_is_taken() {
         let mut paws = Paws::new(10, Instant::ZERO);

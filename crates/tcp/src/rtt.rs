@@ -39,7 +39,7 @@ impl RttEstimator {
     //= rfc9293 MUST-18
     pub(crate) fn sample(&mut self, rtt: Duration) {
         // A sample of zero (a virtual link without delay) still says that an answer came.
-        let r = nanos(rtt).clamp(1, u64::MAX >> 4);
+        let r = nanos(rtt).max(1);
         self.min_rtt = self.min_rtt.min(r);
         let srtt = match self.srtt {
             None => {
@@ -136,6 +136,23 @@ mod tests {
         rtt.sample(Duration::ZERO);
         assert_eq!(rtt.min_rtt(), Some(Duration::from_nanos(1)));
         assert!(rtt.rto().as_nanos() >= u128::from(200 * MS));
+    }
+
+    #[test]
+    fn a_sample_of_any_length_is_survived() {
+        let mut rtt = new();
+        for sample in [Duration::MAX, Duration::ZERO, Duration::MAX, Duration::MAX] {
+            rtt.sample(sample);
+            assert_eq!(rtt.rto(), Duration::from_secs(60));
+        }
+        for _ in 0..400 {
+            rtt.sample(Duration::from_millis(100));
+        }
+        let (rto, exact) = (rtt.rto(), Duration::from_millis(200));
+        assert!(
+            rto >= exact && rto < exact + Duration::from_millis(1),
+            "{rto:?}"
+        );
     }
 
     #[test]

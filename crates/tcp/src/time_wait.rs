@@ -522,8 +522,10 @@ mod tests {
             flags: Flags::ACK,
             ..Header::default()
         };
-        arrives(&mut entry, stamped(ahead, Some(9)), b"x");
-        assert_eq!(entry.recent, 3);
+        for text in [&b"x"[..], b""] {
+            arrives(&mut entry, stamped(ahead, Some(9)), text);
+            assert_eq!(entry.recent, 3, "beyond our last acknowledgement");
+        }
     }
 
     /// RFC 6191 section 2: the four cases of which incarnation has timestamps.
@@ -631,6 +633,32 @@ mod tests {
             ..Segment::default()
         });
         assert_eq!(refused, Err(Refusal::OldTimestamp));
+    }
+
+    #[test]
+    fn timestamps_count_for_24_days() {
+        let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+        let after = |silence| {
+            let timestamps = Some(TimeWaitTimestamps {
+                recent: RECENT,
+                recent_at: START,
+                offset: 77,
+            });
+            let setup = TimeWaitSetup {
+                snd_nxt: SND_NXT,
+                rcv_nxt: RCV_NXT,
+                window: 1000,
+                timestamps,
+                wants_timestamps: true,
+                lasts: LASTS,
+            };
+            TimeWait::new(START + silence, setup)
+        };
+        let second = Duration::from_secs(1);
+        assert_eq!(after(days(24) - second).stamps, Stamps::Recent);
+        assert_eq!(after(days(24)).stamps, Stamps::Outdated);
+        assert_eq!(after(days(24)).info().options, TcpInfo::TIMESTAMPS);
+        assert_eq!(time_wait(false).info().options, 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use core::fmt;
 use core::time::Duration;
 
 use siphasher::sip::SipHasher24;
-use woshou_wire::tcp_option::{TcpOptions, Timestamps};
+use woshou_wire::tcp_option::TcpOptions;
 
 use crate::config::Config;
 use crate::options::{Agreed, Offer, Setup};
@@ -173,7 +173,7 @@ impl Cookies {
                 mss: table(is_v6(setup)).get(index as usize).copied(),
                 window_scale: scale.and_then(|scale| u8::try_from(scale).ok()),
                 sack_permitted: options.is_some_and(|options| options & SACK != 0),
-                timestamps: stamps.map(|stamps| Timestamps { echo: 0, ..stamps }),
+                timestamps: stamps,
                 ..TcpOptions::default()
             },
             ..Header::default()
@@ -234,6 +234,7 @@ mod tests {
     use crate::segment::Endpoints;
     use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
     use proptest::prelude::*;
+    use woshou_wire::tcp_option::Timestamps;
 
     fn setup(v6: bool, port: u16) -> Setup {
         let end = |host: u8, port| match v6 {
@@ -406,6 +407,15 @@ mod tests {
             cookies.check(BORN, &config, &setup, &header).is_some()
         });
         assert_eq!(hits.count(), 0);
+    }
+
+    #[test]
+    fn shown_without_the_secret() {
+        let shown = std::format!("{:?}", Cookies::new([173; 16]));
+        assert!(
+            shown.contains("Cookies") && !shown.contains("173"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -133,6 +133,29 @@ mod tests {
         assert!(receive.update_is_due());
     }
 
+    /// However large the buffer: a sender who is shut out needs two segments, not a quarter of it.
+    #[test]
+    fn a_shut_window_of_a_large_buffer_opens_with_two_segments() {
+        let mut receive = Receive::new(SeqNum(0xffff_fff0), 2, 100_000, 100_000);
+        receive.mss = 1000;
+        receive.buffer.push(Text {
+            octets: &alloc::vec![1; 100_000],
+            owner: None,
+        });
+        receive.nxt += 100_000;
+        let mut some = [0; 1999];
+        receive.buffer.read(&mut some);
+        assert!(!receive.update_is_due());
+        receive.buffer.read(&mut some[..1]);
+        assert!(receive.update_is_due());
+        // With two segments left to send into, the next acknowledgement will tell.
+        receive.adv = receive.offer().1;
+        assert_eq!(receive.wnd(), 2000);
+        receive.buffer.read(&mut some);
+        receive.buffer.read(&mut some[..1]);
+        assert!(!receive.update_is_due());
+    }
+
     #[test]
     fn rounding_to_the_scale_does_not_move_the_edge_back() {
         let mut receive = Receive::new(SeqNum(0xffff_fff0), 7, 1 << 20, 65_535);

@@ -350,6 +350,20 @@ fn single_octets_with_holes_are_bounded() {
 }
 
 #[test]
+fn holes_in_a_small_buffer_cost_half_of_it_more_and_no_more() {
+    let config = Config {
+        receive_buffer: 20_000,
+        ..Config::default()
+    };
+    let mut attack = Attack::new(config, 1000);
+    for at in (1..20_000).step_by(2) {
+        let _ = attack.hear(at, 0, &[], b"x");
+        attack.drain();
+        assert!(attack.connection.memory() <= 30_000, "{at}");
+    }
+}
+
+#[test]
 fn overlapping_text_that_differs_the_first_wins() {
     let mut attack = Attack::default();
     attack.hear(5, 0, &[], b"FIRST").unwrap();

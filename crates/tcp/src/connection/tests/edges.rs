@@ -3,12 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 
 use super::super::*;
 use super::bench::Bench;
 use super::pair::{ISS, LONG, Pair, octets, setup};
 use crate::config::KeepAlive;
+use crate::congestion::{AckSample, CongestionControl, CongestionFactory, Trouble};
 use crate::error::PathError;
 use crate::options::Offer;
 use crate::segment::{Flags, Header};
@@ -358,4 +360,232 @@ fn keep_alive_keeps_quiet_while_anything_is_unacknowledged() {
     pair.run_for(10 * second());
     assert!(pair.reasons(0).contains(&Reason::Timeout));
     assert!(!pair.reasons(0).contains(&Reason::KeepAlive));
+}
+
+#[test]
+fn the_figures_of_an_open_that_takes_time() {
+    let config = Arc::new(Config::default());
+    let mut cx = Context::unwatched(Instant::ZERO);
+    let mut opening = Opening::new(&mut cx, setup(0), Arc::clone(&config));
+    let send = |opening: &mut Opening, now| {
+        let plan = opening.plan(now, 0).expect("SYN");
+        opening.build(&mut Context::unwatched(now), plan);
+    };
+    let info = opening.info(cx.now);
+    assert_eq!((info.unacked, info.segs_out, info.advmss), (0, 0, 1460));
+    send(&mut opening, cx.now);
+    let info = opening.info(cx.now);
+    assert_eq!((info.unacked, info.segs_out, info.pmtu), (1, 1, 1500));
+    assert_eq!((info.total_retrans, info.total_rto_recoveries), (0, 0));
+    opening.set_send_mss(1240);
+    for again in 1..=2 {
+        cx.now = opening.poll_timeout().unwrap();
+        opening.handle_timeout(&mut cx);
+        send(&mut opening, cx.now);
+        let info = opening.info(cx.now + second());
+        assert_eq!(info.unacked, 1);
+        assert_eq!((info.retransmits, info.backoff), (again, again));
+        assert_eq!(info.total_rto, u32::from(again));
+        assert_eq!(info.total_rto_recoveries, 1);
+        assert_eq!(info.total_retrans, u64::from(again));
+        assert_eq!(info.segs_out, 1 + u64::from(again));
+        assert_eq!(info.last_data_sent, second());
+        assert_eq!(
+            (info.pmtu, info.rto),
+            (1280, second() * 2u32.pow(u32::from(again)))
+        );
+    }
+    // What was learnt while it opened is the connection's.
+    let Ok(Opened::Connection(connection)) = opening.handle_segment(&mut cx, &syn_ack()) else {
+        panic!()
+    };
+    let info = connection.info(cx.now);
+    assert_eq!((info.total_retrans, info.segs_out), (2, 3));
+    assert_eq!(connection.snd.mss, 536, "no MSS in the SYN,ACK: the peer's");
+}
+
+#[test]
+fn a_path_that_narrows_while_opening_counts_from_the_first_segment() {
+    let config = Arc::new(Config {
+        timestamps: false,
+        ..Config::default()
+    });
+    let mut cx = Context::unwatched(Instant::ZERO);
+    let mut opening = Opening::new(&mut cx, setup(0), config);
+    let plan = opening.plan(cx.now, 0).expect("SYN");
+    opening.build(&mut cx, plan);
+    opening.set_send_mss(1240);
+    let mut answer = syn_ack();
+    answer.header.options.mss = Some(1460);
+    let Ok(Opened::Connection(connection)) = opening.handle_segment(&mut cx, &answer) else {
+        panic!()
+    };
+    assert_eq!(connection.snd.mss, 1240);
+    assert!(connection.trouble.is_none(), "nothing happened to it");
+}
+
+#[test]
+fn what_has_ended_asks_for_no_more_time() {
+    for end in [Connection::abort, Connection::close] {
+        let mut bench = Bench::new();
+        bench.segment(Flags::ACK, 1, 1, b"unread").unwrap();
+        write(&mut bench, b"x");
+        bench.out();
+        assert!(bench.connection.poll_timeout().is_some());
+        end(&mut bench.connection, &mut Context::unwatched(bench.now));
+        assert_eq!(bench.connection.poll_timeout(), None);
+    }
+    let mut bench = Bench::new();
+    write(&mut bench, b"x");
+    bench.out();
+    let reset = bench.segment(Flags::RST, 1, 1, b"");
+    assert_eq!(reset, Err(Refusal::ValidReset));
+    assert_eq!(bench.connection.poll_timeout(), None);
+}
+
+#[test]
+//= rfc9293 MUST-26 test
+fn to_ask_for_timeouts_too_often_does_not_put_keep_alive_off() {
+    let mut bench = Bench::new();
+    let keep_alive = Some(KeepAlive {
+        idle_after: 60 * second(),
+        ..KeepAlive::default()
+    });
+    bench.connection.set_keep_alive(bench.now, keep_alive);
+    for n in 1..=60 {
+        assert_eq!(bench.out(), [], "{n}");
+        bench.now += second();
+        let mut cx = Context::unwatched(bench.now);
+        bench.connection.handle_timeout(&mut cx);
+    }
+    let out = bench.out();
+    assert!(out.len() == 1 && out[0].4 == Reason::KeepAlive, "{out:?}");
+}
+
+#[test]
+fn all_is_through_when_all_is_acknowledged_and_no_sooner() {
+    let mut bench = Bench::new();
+    offer(&mut bench, 1, 9000);
+    bench.connection.set_nodelay(true);
+    write(&mut bench, b"abc");
+    text(&mut bench);
+    write(&mut bench, b"def");
+    text(&mut bench);
+    bench.connection.poll_event();
+    offer(&mut bench, 4, 9000);
+    assert!(!bench.connection.poll_event().intersects(Wake::FLUSHED));
+    offer(&mut bench, 7, 9000);
+    assert!(bench.connection.poll_event().intersects(Wake::FLUSHED));
+}
+
+#[test]
+//= rfc9293 MUST-19 test
+fn a_sender_who_does_not_use_the_window_does_not_widen_it() {
+    let mut pair = Pair::open(Config::default());
+    // A loss ends slow start.
+    pair.drop = Box::new(|side, n, _| side == 0 && n == 3);
+    pair.write(0, &octets(20_000));
+    pair.run_for(LONG);
+    pair.drop = Box::new(|_, _, _| false);
+    let before = pair.end(0).congestion.window();
+    let figures = (before, pair.end(0).congestion.threshold());
+    assert!(figures.0 >= figures.1, "congestion avoidance: {figures:?}");
+    for _ in 0..200 {
+        pair.read(1, 99_999);
+        pair.write(0, &octets(1448));
+        pair.run_for(second() / 5);
+    }
+    assert_eq!(pair.end(0).congestion.window(), before);
+}
+
+/// A crossed SYN,ACK without ECE takes back what the peer's SYN had offered (RFC 3168 section 6.1.1).
+#[test]
+fn ecn_needs_the_crossed_syn_ack_too() {
+    for (ece, agreed) in [(true, true), (false, false)] {
+        let mut pair = crossed(Config {
+            ecn: crate::ecn::EcnPolicy::Request,
+            ..Config::default()
+        });
+        assert!(pair.end(0).agreed.ecn);
+        pair.transmit();
+        for flying in pair.wire[1].iter_mut().filter(|_| !ece) {
+            flying.header.flags = flying.header.flags.without(Flags::ECE);
+        }
+        while pair.states()[0] != State::Established {
+            assert!(pair.step());
+        }
+        assert_eq!(pair.end(0).agreed.ecn, agreed);
+    }
+}
+
+/// Three duplicates are enough, however short the segments behind the loss (RFC 6675 section 5).
+#[test]
+fn the_loss_of_a_short_segment_shows_after_three_more() {
+    let mut pair = Pair::open(Config::default());
+    pair.call(0, |c, _| c.set_nodelay(true));
+    pair.drop = Box::new(|side, n, _| side == 0 && n == 1);
+    for _ in 0..4 {
+        pair.write(0, b"short");
+        pair.run_for(second() / 1000);
+    }
+    pair.run_for(second() / 20);
+    assert!(pair.reasons(0).contains(&Reason::FastRetransmit));
+    assert_eq!(pair.read(1, 99).len(), 20);
+}
+
+#[test]
+fn two_holes_are_no_duplicates() {
+    let mut pair = Pair::open(Config::default());
+    pair.drop = Box::new(|side, n, _| side == 0 && (n == 2 || n == 5));
+    pair.write(0, &octets(8 * 1448));
+    pair.run_for(LONG);
+    let blocks = pair.log.iter().map(|l| l.2.options.sack.as_slice().len());
+    assert_eq!(blocks.max(), Some(2));
+    let now = pair.now;
+    assert_eq!(pair.end(0).info(now).dsack_dups, 0);
+}
+
+/// Counts the octets that SACK told it of.
+#[derive(Debug)]
+struct Told(Arc<AtomicU64>);
+
+impl CongestionControl for Told {
+    fn on_ack(&mut self, sample: &AckSample) {
+        self.0.fetch_add(sample.sacked, Ordering::Relaxed);
+    }
+    fn on_trouble(&mut self, _: Instant, _: Trouble, _: u64) {}
+    fn on_recovered(&mut self, _: Instant) {}
+    fn set_mss(&mut self, _: u32) {}
+    fn window(&self) -> u64 {
+        1 << 20
+    }
+    fn threshold(&self) -> u64 {
+        u64::MAX
+    }
+    fn name(&self) -> &'static str {
+        "told"
+    }
+}
+
+impl CongestionFactory for Told {
+    fn make(&self, _: u32, _: u64) -> Box<dyn CongestionControl> {
+        Box::new(Self(Arc::clone(&self.0)))
+    }
+    fn name(&self) -> &'static str {
+        "told"
+    }
+}
+
+#[test]
+//= rfc9293 MAY-18 test
+fn an_algorithm_of_the_users_hears_of_what_sack_reports() {
+    let told = Arc::new(AtomicU64::new(0));
+    let mut pair = Pair::open(Config {
+        congestion: Arc::new(Told(Arc::clone(&told))),
+        ..Config::default()
+    });
+    pair.drop = Box::new(|side, n, _| side == 0 && n == 1);
+    pair.write(0, &octets(5 * 1448));
+    pair.run_for(LONG);
+    assert_eq!(told.load(Ordering::Relaxed), 4 * 1448);
 }
