@@ -7,7 +7,6 @@ use core::time::Duration;
 use super::super::*;
 use super::pair::{ISS, LONG, Pair, octets, setup};
 use crate::ecn::EcnPolicy;
-use crate::recovery::Phase;
 use crate::segment::{Ecn, Flags, Header, Text};
 use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
