@@ -424,7 +424,7 @@ impl Stack {
 
     /// Puts a packet of our own making in the queue, or drops it where the queue is full.
     fn reply(&mut self, path: Path, octets: Vec<u8>) {
-        if self.replies.octets + octets.len() > self.most_replies() {
+        if !self.may_queue(self.replies.octets, octets.len()) {
             self.counters.dropped_out += 1;
             return;
         }

@@ -353,3 +353,36 @@ fn our_own_user_is_bounded_too() {
     assert_eq!(last, Err(WriteError::Full));
     assert_eq!(pair.stacks[1].ended(server), None, "nobody dies for it");
 }
+
+/// Found by the fuzzer: fragments have a share, but no more than is left.
+#[test]
+fn fragments_take_what_is_left_and_no_more() {
+    let mut pair = small(|_, _| ());
+    let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 64).unwrap();
+    let open = open(&mut pair, listener, 40);
+    // Text that nobody reads, for less than the time after which somebody goes; and then as much as our own user can get rid of.
+    let clients: Vec<_> = open.iter().map(|(client, _)| *client).collect();
+    for _ in 0..10 {
+        fill(&mut pair, 0, &clients);
+        run(&mut pair, Duration::from_millis(100));
+    }
+    for &(_, server) in &open {
+        while pair.stacks[1].write(pair.now, server, &[7; 1_000]).is_ok() {}
+    }
+    let before = pair.stacks[1].memory().now;
+    assert!(before > BUDGET / 16 * 15, "{before}");
+    // First pieces of datagrams that never come to their end, from many sources.
+    for id in 0..1_000u16 {
+        let [high, low] = id.to_be_bytes();
+        let mut piece = vec![0; 8_020];
+        piece[..10].copy_from_slice(&[0x45, 0, 0x1f, 0x54, high, low, 0x20, 0, 64, 17]);
+        piece[12..20].copy_from_slice(&[10, 0, 0, low.clamp(3, 200), 10, 0, 0, 2]);
+        let words = piece[..20].as_chunks().0.iter();
+        let sum: u32 = words.map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+        let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+        piece[10..12].copy_from_slice(&sum.to_be_bytes());
+        pair.inject(1, &piece);
+        within_budget(&pair);
+    }
+    assert_eq!(pair.stacks[1].counters().fragments_in, 1_000);
+}

@@ -121,6 +121,14 @@ impl Fragments {
         whole
     }
 
+    /// Gives up the oldest datagrams, as long as `octets` are wanted back.
+    pub(crate) fn give_back(&mut self, octets: usize) {
+        let until = self.held.saturating_sub(octets);
+        while self.held > until && !self.datagrams.is_empty() {
+            self.take(0);
+        }
+    }
+
     fn take(&mut self, index: usize) -> Datagram {
         let datagram = self.datagrams.remove(index);
         self.held -= datagram.memory();

@@ -208,7 +208,10 @@ impl Stack {
 
     fn handle_fragment(&mut self, now: Instant, fragment: &Fragment<'_>, how: How<'_>) {
         self.counters.fragments_in += 1;
-        let Some(whole) = self.fragments.add(now, fragment) else {
+        let whole = self.fragments.add(now, fragment);
+        // Their share is theirs only while nobody holds it.
+        self.fragments.give_back(self.excess());
+        let Some(whole) = whole else {
             return;
         };
         self.counters.reassembled += 1;

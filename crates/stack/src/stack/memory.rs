@@ -34,9 +34,15 @@ impl Stack {
             + self.neighbours.memory()
     }
 
-    /// Octets of replies that wait at most.
-    pub(super) fn most_replies(&self) -> usize {
-        self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS)
+    /// Octets held beyond the budget.
+    pub(super) fn excess(&self) -> usize {
+        self.held().saturating_sub(self.memory.budget())
+    }
+
+    /// Whether a queue of packets that holds `held` octets may take `octets` more: within its share, and the budget.
+    pub(super) fn may_queue(&self, held: usize, octets: usize) -> bool {
+        let most = self.memory.part(share::QUEUE).min(MAX_REPLY_OCTETS);
+        held + octets <= most && octets <= self.room()
     }
 
     /// Octets that a user's call may add.

@@ -16,7 +16,6 @@ use crate::ip::route::Path;
 use crate::ip::{HEADROOM, route};
 use crate::listeners::ListenerId;
 use crate::marks::flow_label;
-use crate::memory::share;
 use crate::packet::{PartialChecksum, Transmit};
 use crate::segment::{Arrival, CHECKSUM_AT, Outgoing};
 use crate::table::{Body, ConnId, Slot};
@@ -99,18 +98,13 @@ impl Stack {
     /// A packet of our own making: out, to ourselves, or into the queue of a neighbour that is being asked for.
     fn send_packet(&mut self, now: Instant, path: Path, mut octets: Vec<u8>) -> Option<Next> {
         if path.local {
-            let room = self.memory.part(share::QUEUE);
-            if self.looped.len() < MAX_LOOPED && self.looped_octets + octets.len() <= room {
-                self.looped_octets += octets.len();
-                self.looped.push_back((path.link, octets));
-            } else {
-                self.counters.dropped_out += 1;
-            }
+            self.loop_back(path.link, octets);
             return None;
         }
         let hop = self.hop(now, &path);
         if hop == Hop::Wait {
-            if !self.neighbours.queue(path.link, path.next_hop, octets) {
+            let room = octets.len() <= self.room();
+            if !(room && self.neighbours.queue(path.link, path.next_hop, octets)) {
                 self.counters.dropped_out += 1;
             }
             return None;
@@ -118,6 +112,16 @@ impl Stack {
         let start = hop.write(path.next_hop.is_ipv6(), &mut octets);
         self.frame = octets;
         Some(Next::Frame(path.link, start))
+    }
+
+    /// From us to us.
+    fn loop_back(&mut self, link: LinkId, octets: Vec<u8>) {
+        if self.looped.len() < MAX_LOOPED && self.may_queue(self.looped_octets, octets.len()) {
+            self.looped_octets += octets.len();
+            self.looped.push_back((link, octets));
+        } else {
+            self.counters.dropped_out += 1;
+        }
     }
 
     fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
@@ -296,8 +300,7 @@ impl Stack {
         let packets: Vec<_> = cut(&header, &transmit).collect();
         for packet in packets {
             if path.local {
-                self.looped_octets += packet.len();
-                self.looped.push_back((path.link, packet));
+                self.loop_back(path.link, packet);
             } else {
                 self.reply(path, packet);
             }

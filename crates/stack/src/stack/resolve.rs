@@ -101,7 +101,7 @@ impl Stack {
 
     /// Queues a whole frame.
     fn send_frame(&mut self, link: LinkId, frame: alloc::vec::Vec<u8>) {
-        if self.replies.octets + frame.len() > self.most_replies() {
+        if !self.may_queue(self.replies.octets, frame.len()) {
             self.counters.dropped_out += 1;
             return;
         }
