@@ -210,6 +210,115 @@ fn nobody_listens_to_ece_that_was_not_agreed() {
     assert!(marks(&pair, 0).iter().all(|flags| *flags == Flags::NONE));
 }
 
+/// RFC 3168 section 6.1.2: marks and losses of one window are one congestion.
+#[test]
+fn a_loss_in_the_window_of_a_mark_is_paid_for() {
+    let mut pair = Pair::open(config(EcnPolicy::Request));
+    pair.mark = Box::new(|side, count, _| side == 0 && count == 1);
+    pair.drop = Box::new(|side, count, _| side == 0 && count == 5);
+    let (before, _) = figures(&mut pair);
+    let text = octets(14_480);
+    pair.write(0, &text[..1448]);
+    pair.run_for(Duration::from_millis(5));
+    pair.write(0, &text[1448..]);
+    pair.run_for(Duration::from_millis(16));
+    assert_eq!(figures(&mut pair), (before / 2, before / 2), "the mark");
+    pair.run_for(Duration::from_millis(10));
+    assert_ne!(pair.end(0).recovery.phase, Phase::Open, "the loss");
+    assert_eq!(figures(&mut pair), (before / 2, before / 2), "paid for");
+    pair.run_for(LONG);
+    assert_eq!(pair.read(1, 20_000), text);
+}
+
+/// The segment that says CWR is lost: the echo goes on, the window falls again, and another one says it.
+#[test]
+fn a_lost_cwr_is_told_again() {
+    let mut pair = Pair::open(config(EcnPolicy::Request));
+    pair.mark = Box::new(|side, count, _| side == 0 && count == 1);
+    let mut lost = false;
+    pair.drop = Box::new(move |_, _, flying| {
+        let first = flying.header.flags.contains(Flags::CWR) && !lost;
+        lost |= first;
+        first
+    });
+    let text = octets(60_000);
+    let (before, _) = figures(&mut pair);
+    let mut sent = 0;
+    for _ in 0..400 {
+        sent += pair.write(0, &text[sent..]);
+        pair.run_for(Duration::from_millis(5));
+    }
+    assert_eq!(pair.read(1, 70_000), text);
+    let cwr: Vec<_> = pair
+        .log
+        .iter()
+        .filter(|l| l.2.flags.contains(Flags::CWR))
+        .collect();
+    assert_eq!(cwr.len(), 2);
+    assert!(cwr.iter().all(|sent| !sent.1.is_retransmission()));
+    assert_eq!(
+        marks(&pair, 1).last(),
+        Some(&Flags::NONE),
+        "the echo has ended"
+    );
+    let (_, threshold) = figures(&mut pair);
+    assert!(threshold < before / 2, "two congestions: {threshold}");
+}
+
+/// RFC 3168 sections 6.1.4 and 6.1.6: neither acknowledgements nor probes are capable, and a mark on one that was all the
+/// same means nothing.
+#[test]
+fn acknowledgements_and_probes_are_not_capable() {
+    let mut pair = Pair::open(Config {
+        receive_buffer: 3000,
+        ..config(EcnPolicy::Request)
+    });
+    let text = octets(9_000);
+    pair.write(0, &text);
+    let mut probes = 0;
+    let mut got = Vec::new();
+    for turn in 0..4_000 {
+        for (side, flying) in [0, 1].map(|side| (side, pair.wire[side].clone())) {
+            for flying in flying {
+                let probe = flying.reason == Reason::WindowProbe;
+                probes += usize::from(probe);
+                let new = side == 0 && !flying.text.is_empty() && !probe;
+                assert!(new || flying.ecn == Ecn::NotEct, "{}", flying.reason);
+            }
+        }
+        if turn > 2_000 {
+            got.extend(pair.read(1, 1000));
+        }
+        pair.run_for(Duration::from_millis(1));
+    }
+    assert!(probes > 0 && got == text);
+
+    let una = pair.end(0).snd.una;
+    let ack = Header {
+        seq: pair.end(0).rcv.nxt,
+        ack: una,
+        flags: Flags::ACK,
+        window: 1000,
+        options: TcpOptions {
+            timestamps: Some(Timestamps {
+                value: 0xffff_fff0 + 10,
+                echo: 0xffff_fff0,
+            }),
+            ..TcpOptions::default()
+        },
+        ..Header::default()
+    };
+    let segment = Segment {
+        header: ack,
+        ecn: Ecn::Ce,
+        ..Segment::default()
+    };
+    let _ = pair.call(0, |c, cx| c.handle_segment(cx, &segment));
+    pair.write(0, b"more");
+    pair.run_for(LONG);
+    assert!(marks(&pair, 0).iter().all(|flags| *flags == Flags::NONE));
+}
+
 /// Both asked, and the SYN,ACK that crosses ours decides (RFC 3168 section 6.1.1).
 #[test]
 fn a_crossed_syn_ack_decides() {
