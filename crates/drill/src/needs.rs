@@ -51,9 +51,6 @@ fn check_tcp(packet: &Packet, tcp: &TcpPacket) -> Result<(), Stop> {
     if leaves && accurate {
         return Err(Stop::unsupported(flags.span, "AccECN"));
     }
-    if leaves && (flags.value.urg || tcp.urgent.is_some_and(|urgent| urgent.value != 0)) {
-        return Err(Stop::unsupported(flags.span, "urgent data"));
-    }
     let Options::Exact(options) = &tcp.options.value else {
         return Ok(());
     };

@@ -35,6 +35,7 @@ mod poll;
 mod settings;
 mod socket;
 mod sockets;
+mod urgent;
 
 pub use address::Domain;
 pub use calls::message::{Buffer, BufferMut, Message, Received};

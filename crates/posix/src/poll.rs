@@ -5,7 +5,7 @@ use std::time::Duration;
 use woshou_tcp::{Instant, State};
 
 use crate::constants::{
-    POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLRDHUP, POLLRDNORM, POLLWRNORM,
+    POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT, POLLPRI, POLLRDHUP, POLLRDNORM, POLLWRNORM,
 };
 use crate::outcome::{Outcome, Stop, Wait, WaitFor};
 use crate::personality::Personality;
@@ -104,6 +104,9 @@ impl Sockets {
         }
         if socket.readable(stack) >= socket.settings.low_water() {
             ready |= POLLIN | POLLRDNORM;
+        }
+        if socket.has_urgent(stack, self.personality()) {
+            ready |= POLLPRI;
         }
         if socket.send_is_over(stack) || socket.is_writable(stack, self.policy.not_sent_low) {
             ready |= POLLOUT | POLLWRNORM;

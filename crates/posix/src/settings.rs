@@ -27,6 +27,8 @@ pub(crate) struct Settings {
     pub(crate) send_timeout: Option<Duration>,
     pub(crate) linger: Option<u16>,
     pub(crate) reuse_address: bool,
+    /// SO_OOBINLINE.
+    pub(crate) urgent_inline: bool,
     pub(crate) keep_alive: Option<bool>,
     pub(crate) keep_idle: Option<Duration>,
     pub(crate) keep_interval: Option<Duration>,

@@ -10,6 +10,7 @@ use crate::errno::Errno;
 use crate::failure::{self, Stood};
 use crate::personality::Personality;
 use crate::settings::Settings;
+use crate::urgent::Urgent;
 
 /// What a socket is to the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,7 @@ pub(crate) struct Socket {
     /// `shutdown(SHUT_WR)`.
     pub(crate) write_shut: bool,
     pub(crate) edges: Edges,
+    pub(crate) urgent: Urgent,
     /// Somebody waits for room to write (SOCK_NOSPACE).
     pub(crate) no_space: bool,
 }
@@ -81,6 +83,7 @@ impl Socket {
             read_shut: false,
             write_shut: false,
             edges: Edges::default(),
+            urgent: Urgent::default(),
             no_space: false,
         }
     }
@@ -148,11 +151,6 @@ impl Socket {
     pub(crate) fn peer_finished(&self, stack: &Stack) -> bool {
         self.connection(stack)
             .is_some_and(Connection::peer_finished)
-    }
-
-    /// Octets to read.
-    pub(crate) fn readable(&self, stack: &Stack) -> usize {
-        self.connection(stack).map_or(0, Connection::readable)
     }
 
     /// Nothing more will ever be read after what is there: RCV_SHUTDOWN.

@@ -150,6 +150,8 @@ impl Sockets {
         if let Ok(socket) = self.socket_mut(fd) {
             socket.role = role;
         }
+        // Urgent text may have come before `accept`.
+        let _ = self.socket_mut(fd);
     }
 
     /// The socket `fd`, with the end of its connection noted.
@@ -160,6 +162,7 @@ impl Sockets {
             Some(Descriptor::Epoll(_)) => Err(Errno::ENOTSOCK.into()),
             Some(Descriptor::Socket(socket)) => {
                 socket.note_end(&self.stack, personality);
+                socket.note_urgent(&self.stack, personality);
                 Ok(socket)
             }
         }
@@ -276,7 +279,7 @@ impl Sockets {
         let Ok(socket) = self.socket_mut(fd) else {
             return;
         };
-        if wake.intersects(Wake::READABLE | Wake::ENDED) {
+        if wake.intersects(Wake::READABLE | Wake::URGENT | Wake::ENDED) {
             socket.edges.readable += 1;
         }
         // A writer who waits for room is woken by the room itself, in `settle`.

@@ -319,6 +319,7 @@ impl Arguments<'_, '_> {
         let what = match command.word() {
             Some("SIOCINQ" | "FIONREAD") => Ioctl::InQueue,
             Some("SIOCOUTQ" | "TIOCOUTQ" | "FIONWRITE") => Ioctl::OutQueue,
+            Some("SIOCATMARK") => Ioctl::AtMark,
             Some("SIOCOUTQNSD") => Ioctl::NotSent,
             Some("FIONBIO") => {
                 let value = self.at(2)?;

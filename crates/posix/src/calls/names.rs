@@ -32,6 +32,8 @@ pub enum Ioctl {
     OutQueue,
     /// SIOCOUTQNSD: octets not sent yet.
     NotSent,
+    /// SIOCATMARK: whether reading has reached the mark of urgent text, 1 or 0.
+    AtMark,
     /// FIONBIO.
     NonBlocking(bool),
 }
@@ -100,6 +102,9 @@ impl Sockets {
             return Ok(0);
         }
         let socket = self.socket_ref(fd)?;
+        if what == Ioctl::AtMark {
+            return Ok(i32::from(socket.is_at_mark()));
+        }
         if matches!(socket.role, Role::Listening(_)) {
             return Err(Errno::EINVAL.into());
         }
@@ -109,7 +114,7 @@ impl Sockets {
         }
         let of = |figure: fn(&Connection) -> usize| self.connection(fd).map_or(0, figure);
         let octets = match what {
-            Ioctl::InQueue => of(Connection::readable),
+            Ioctl::InQueue => socket.in_queue(&self.stack, self.personality()),
             Ioctl::NotSent => of(Connection::unsent),
             _ => {
                 let fin = matches!(state, State::FinWait1 | State::Closing | State::LastAck);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use woshou_tcp::{Instant, ReadError};
+use woshou_tcp::Instant;
 
 use super::message::{BufferMut, Received};
 use super::open::blocked;
@@ -65,7 +65,7 @@ impl Sockets {
     ///
     /// # Errors
     /// EBADF, ENOTSOCK, ENOTCONN, EFAULT, EAGAIN or blocked, the error of the connection once (ECONNRESET, ETIMEDOUT, …);
-    /// MSG_OOB is unsupported.
+    /// with MSG_OOB EINVAL where there is no urgent octet.
     pub fn recvmsg(
         &mut self,
         now: Instant,
@@ -77,11 +77,11 @@ impl Sockets {
         if flags & MSG_ERRQUEUE != 0 {
             return Err(Errno::EAGAIN.into());
         }
-        if flags & MSG_OOB != 0 {
-            return Err(Stop::unsupported("MSG_OOB"));
-        }
         if matches!(role, Role::Listening(_)) {
             return Err(Errno::ENOTCONN.into());
+        }
+        if flags & MSG_OOB != 0 {
+            return self.receive_urgent(fd, into, flags);
         }
         let wanted: usize = into.iter().map(BufferMut::len).sum();
         if wanted == 0 {
@@ -89,6 +89,9 @@ impl Sockets {
         }
         let readable = self.socket_ref(fd)?.readable(&self.stack);
         if readable == 0 {
+            if flags & MSG_PEEK == 0 {
+                self.pass_urgent(now, fd);
+            }
             return self.nothing_to_read(now, fd, (wanted, flags));
         }
         let socket = self.socket_ref(fd)?;
@@ -183,37 +186,43 @@ impl Sockets {
             });
         }
         if peek {
-            return self.peek(fd, into);
+            let most = self.stretch(now, fd, false).unwrap_or(0);
+            return self.peek(fd, into, most);
         }
         let mut total = 0;
         for piece in into {
             if readable == 0 {
                 break;
             }
-            let octets = match piece {
+            let mut rest: &mut [u8] = match piece {
                 BufferMut::Octets(octets) => octets,
                 BufferMut::Invalid(0) => continue,
                 BufferMut::Invalid(_) if total > 0 => break,
                 BufferMut::Invalid(_) => return Err(Errno::EFAULT.into()),
             };
-            match self.stack.read(now, id, octets) {
-                Ok(read) => {
-                    total += read;
-                    readable = readable.saturating_sub(read);
-                }
-                Err(ReadError::Empty | ReadError::Ended(_)) => break,
-                Err(_) => break,
+            while readable > 0 && !rest.is_empty() {
+                let Some(most) = self.stretch(now, fd, total > 0) else {
+                    return Ok(total);
+                };
+                let (part, _) = rest.split_at_mut(rest.len().min(most));
+                let Ok(read @ 1..) = self.stack.read(now, id, part) else {
+                    return Ok(total);
+                };
+                self.socket_mut(fd)?.urgent.advance(read);
+                total += read;
+                readable = readable.saturating_sub(read);
+                rest = rest.split_at_mut(read).1;
             }
         }
         Ok(total)
     }
 
     /// The first octets, left where they are, across the pieces.
-    fn peek(&self, fd: Fd, into: &mut [BufferMut<'_>]) -> Outcome<usize> {
+    fn peek(&self, fd: Fd, into: &mut [BufferMut<'_>], most: usize) -> Outcome<usize> {
         let socket = self.socket_ref(fd)?;
         let id = socket.id().ok_or(Errno::ENOTCONN)?;
         let wanted: usize = into.iter().map(BufferMut::len).sum();
-        let mut text = vec![0; wanted.min(socket.readable(&self.stack))];
+        let mut text = vec![0; wanted.min(socket.readable(&self.stack)).min(most)];
         let octets = self.stack.peek(id, &mut text).unwrap_or(0);
         let mut rest = text.get(..octets).unwrap_or_default();
         for piece in into {
@@ -240,8 +249,16 @@ impl Sockets {
         };
         let mut left = octets;
         while left > 0 {
-            match self.stack.read_chunk(now, id, left) {
-                Ok(chunk) if !chunk.is_empty() => left -= chunk.len(),
+            let Some(most) = self.stretch(now, fd, left < octets) else {
+                break;
+            };
+            match self.stack.read_chunk(now, id, left.min(most)) {
+                Ok(chunk) if !chunk.is_empty() => {
+                    left -= chunk.len();
+                    if let Ok(socket) = self.socket_mut(fd) {
+                        socket.urgent.advance(chunk.len());
+                    }
+                }
                 _ => break,
             }
         }

@@ -74,7 +74,7 @@ impl Sockets {
     ///
     /// # Errors
     /// EBADF, ENOTSOCK, EFAULT, EAGAIN or blocked, the error of the connection once, EPIPE (never SIGPIPE), ENOTCONN
-    /// (FreeBSD); MSG_OOB and MSG_FASTOPEN are unsupported.
+    /// (FreeBSD); MSG_FASTOPEN is unsupported.
     pub fn sendmsg(&mut self, now: Instant, fd: Fd, message: &Message<'_>) -> Outcome<usize> {
         let socket = self.socket_mut(fd)?;
         let broken = socket.error.is_some() || self.socket_ref(fd)?.send_is_over(&self.stack);
@@ -112,9 +112,6 @@ impl Sockets {
     fn check_send(&mut self, now: Instant, fd: Fd, message: &Message<'_>) -> Outcome<()> {
         let personality = self.personality();
         self.socket_mut(fd)?;
-        if message.flags & MSG_OOB != 0 {
-            return Err(Stop::unsupported("MSG_OOB"));
-        }
         if message.flags & MSG_FASTOPEN != 0 {
             return Err(Stop::unsupported("MSG_FASTOPEN"));
         }
@@ -189,7 +186,12 @@ impl Sockets {
                 if part.is_empty() {
                     return Ok(sent);
                 }
-                let Ok(taken) = self.stack.write(now, id, part) else {
+                let taken = if message.flags & MSG_OOB != 0 {
+                    self.stack.write_urgent(now, id, part)
+                } else {
+                    self.stack.write(now, id, part)
+                };
+                let Ok(taken) = taken else {
                     return Ok(sent);
                 };
                 sent += taken;

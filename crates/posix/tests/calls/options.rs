@@ -37,7 +37,7 @@ const ON_LINUX: &[(Opt, i64, Then)] = &[
     (Opt::SO_TYPE, 9, Fails(Errno::ENOPROTOOPT)),
     (Opt::SO_LINGER, 1, Fails(Errno::EINVAL)),
     (Opt::SO_OOBINLINE, 0, Is(0)),
-    (Opt::SO_OOBINLINE, 1, Unsupported),
+    (Opt::SO_OOBINLINE, 1, Is(1)),
     (Opt::SO_MAX_PACING_RATE, 1000, Unsupported),
     (Opt::SO_BINDTODEVICE, 1, Unsupported),
     (Opt::TCP_NODELAY, 1, Is(1)),

@@ -136,8 +136,10 @@ fn nothing_to_read() {
         fails(Errno::EAGAIN)
     );
     assert_eq!(host.recv(now, server, &mut [], 0), Ok(0));
-    let oob = Err(Stop::Unsupported("MSG_OOB".into()));
-    assert_eq!(host.recv(now, server, &mut into, MSG_OOB), oob);
+    assert_eq!(
+        host.recv(now, server, &mut into, MSG_OOB),
+        fails(Errno::EINVAL)
+    );
     assert_eq!(host.recv(now, idle, &mut into, 0), fails(Errno::ENOTCONN));
     assert_eq!(
         host.recv(now, listener, &mut into, 0),
@@ -298,7 +300,7 @@ fn a_write_that_does_not_wait_takes_what_fits() {
 
 #[test]
 fn writing_where_it_cannot_be() {
-    let oob = |name: &str| Err(Stop::Unsupported(name.to_owned()));
+    let unsupported = |name: &str| Err(Stop::Unsupported(name.to_owned()));
     for (mut pair, expected) in [
         (Pair::new(), Errno::EPIPE),
         (Pair::freebsd(), Errno::ENOTCONN),
@@ -307,12 +309,8 @@ fn writing_where_it_cannot_be() {
         let idle = pair.socket(1, false);
         let now = pair.now;
         assert_eq!(
-            pair.hosts[0].send(now, client, b"x", MSG_OOB),
-            oob("MSG_OOB")
-        );
-        assert_eq!(
             pair.hosts[0].send(now, client, b"x", MSG_FASTOPEN),
-            oob("MSG_FASTOPEN")
+            unsupported("MSG_FASTOPEN")
         );
         let host = &mut pair.hosts[1];
         assert_eq!(host.send(now, idle, b"x", 0), fails(expected));
@@ -437,4 +435,53 @@ fn inq_tells_what_is_left() {
         inq: Some(6),
     };
     assert_eq!(received, Ok(expected));
+}
+
+/// The octet that MSG_OOB reads is the one, and the rest has it not.
+#[test]
+fn urgent_octets() {
+    for (mut pair, rest) in [
+        (Pair::new(), &b"abCdef"[..]),
+        (Pair::freebsd(), &b"abdef"[..]),
+    ] {
+        let (client, server, _) = pair.connected();
+        let send = |pair: &mut Pair, octets: &[u8], flags| {
+            let now = pair.now;
+            assert_eq!(
+                pair.hosts[0].send(now, client, octets, flags),
+                Ok(octets.len())
+            );
+            pair.run(300);
+        };
+        send(&mut pair, b"abC", MSG_OOB);
+        send(&mut pair, b"defG", MSG_OOB);
+        send(&mut pair, b"hi", 0);
+        let now = pair.now;
+        let host = &mut pair.hosts[1];
+        let mut into = [0; 20];
+        assert_eq!(host.recv(now, server, &mut into, MSG_OOB), Ok(1));
+        assert_eq!(into[0], b'G');
+        let most = host.recv(now, server, &mut into, 0).unwrap();
+        assert_eq!(&into[..most], rest);
+        assert_eq!(host.ioctl(server, Ioctl::AtMark), Ok(1));
+        let most = host.recv(now, server, &mut into, 0).unwrap();
+        assert_eq!(&into[..most], b"hi");
+        assert_eq!(host.ioctl(server, Ioctl::AtMark), Ok(0));
+
+        let on = Value::Int(1);
+        host.setsockopt(now, server, Opt::SO_OOBINLINE, &on)
+            .unwrap();
+        send(&mut pair, b"jK", MSG_OOB);
+        send(&mut pair, b"l", 0);
+        let now = pair.now;
+        let host = &mut pair.hosts[1];
+        assert_eq!(
+            host.recv(now, server, &mut into, MSG_OOB),
+            fails(Errno::EINVAL)
+        );
+        assert_eq!(host.recv(now, server, &mut into, 0), Ok(1));
+        assert_eq!(host.ioctl(server, Ioctl::AtMark), Ok(1));
+        assert_eq!(host.recv(now, server, &mut into, 0), Ok(2));
+        assert_eq!(&into[..2], b"Kl");
+    }
 }

@@ -78,7 +78,7 @@ impl Sockets {
             Opt::SO_SNDBUF => int(self.send_buffer(socket)),
             Opt::SO_RCVBUF => int(self.receive_buffer(socket)),
             Opt::SO_KEEPALIVE => i64::from(self.config_of(socket).keep_alive.is_some()),
-            Opt::SO_OOBINLINE => 0,
+            Opt::SO_OOBINLINE => i64::from(settings.urgent_inline),
             Opt::SO_RCVLOWAT => int(settings.low_water()),
             Opt::SO_SNDLOWAT => 1,
             Opt::SO_LINGER => {

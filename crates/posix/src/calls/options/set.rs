@@ -137,7 +137,7 @@ impl Sockets {
             }
             Opt::SO_RCVTIMEO => settings.receive_timeout = time(value)?,
             Opt::SO_SNDTIMEO => settings.send_timeout = time(value)?,
-            Opt::SO_OOBINLINE if int(value)? == 0 => {}
+            Opt::SO_OOBINLINE => settings.urgent_inline = int(value)? != 0,
             Opt::SO_TYPE
             | Opt::SO_PROTOCOL
             | Opt::SO_DOMAIN
