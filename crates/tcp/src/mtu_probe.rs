@@ -85,6 +85,11 @@ impl MtuSearch {
         self.first.is_none() && self.high.saturating_sub(self.low) <= STEP
     }
 
+    /// What the search has found, once it is over.
+    pub(crate) fn found(&self) -> Option<u16> {
+        self.is_settled().then_some(self.low)
+    }
+
     /// A probe left.
     pub(crate) fn on_sent(&mut self, probe: Probe) {
         if self.is_settled() {

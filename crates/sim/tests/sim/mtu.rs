@@ -245,3 +245,49 @@ fn even_through_a_very_narrow_one() {
         assert!(rtts <= most, "{rtts:.1} RTT");
     }
 }
+
+/// What one connection's search found behind a silent narrow place serves the next one: it loses nothing, until what was found is
+/// old.
+#[test]
+fn the_next_connection_does_not_pay_for_it_again() {
+    for v6 in [false, true] {
+        let case = Case {
+            v6,
+            forth: true,
+            reported: false,
+            narrow: 1300,
+            gso_max: 0,
+        };
+        let mut log = Log::default();
+        let mut flow = Flow::new(case, &mut log);
+        flow.run_for(10 * RTT);
+        flow.set_mtu(case.narrow);
+        flow.run_for(90 * RTT);
+        let found = flow.mss();
+        assert!(found < mss(v6, 1500));
+        let [(left, _), (right, _)] = flow.ends;
+        for (later, knows) in [(0, true), (601, false)] {
+            let now = flow.world.now();
+            flow.world.run_until(now + Duration::from_secs(later));
+            let to = flow.world.with_stack(right, |stack, _| {
+                stack.listener_address(flow.listener).expect("it listens")
+            });
+            let client = flow.world.with_stack(left, |stack, now| {
+                stack.connect(now, to, None).expect("a route")
+            });
+            let now = flow.world.now();
+            flow.world.run_until(now + 2 * RTT);
+            let listener = flow.listener;
+            let server = flow
+                .world
+                .with_stack(right, |stack, _| stack.accept(listener).expect("a client"));
+            flow.ends = [(left, client), (right, server)];
+            (flow.written, flow.read) = (0, 0);
+            flow.run_for(10 * RTT);
+            let info = flow.world.stack(left).info(flow.world.now(), client);
+            let info = info.expect("it lives");
+            assert_eq!(info.total_retrans == 0, knows, "{info:?}");
+            assert_eq!(info.snd_mss == found, knows, "{} of {found}", info.snd_mss);
+        }
+    }
+}

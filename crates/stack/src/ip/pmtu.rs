@@ -1,4 +1,4 @@
-//! What routers said that the way to a destination carries (RFC 1191, RFC 8201): bounded in number, and forgotten after ten
+//! What routers said, or a search found, that the way to a destination carries (RFC 1191, RFC 8201, RFC 8899): bounded in number, and forgotten after ten
 //! minutes, so that a way that has become better is used again.
 //!
 //! Only reports that name a segment of ours in flight come here (RFC 5927 section 4.1).
@@ -56,7 +56,7 @@ impl Pmtus {
             .filter(|known| now < known.until)
     }
 
-    /// A router said so, and it is less than what was known.
+    /// A router said so or a search found it, and it is less than what was known.
     pub(crate) fn learn(&mut self, now: Instant, to: Destination, mtu: u32) {
         if let Some(old) = self.known.remove(&to) {
             self.by_age.remove(&(old.until, to));

@@ -7,6 +7,7 @@ use woshou_tcp::Instant;
 use super::Stack;
 use crate::ip::pmtu;
 use crate::ip::route::{Path, mss};
+use crate::table::{Body, ConnId};
 
 impl Stack {
     /// The largest segment that the peer may send us: what the link carries at the least (`LinkConfig::mtu`), whatever
@@ -17,7 +18,31 @@ impl Stack {
         link.map_or(path.mss(), |link| mss(link.mtu, path.next_hop.is_ipv6()))
     }
 
-    /// `path`, to `to`, with what routers said of it.
+    /// What a connection's search found where no router told is remembered as a router's word is: the next connection to the
+    /// destination starts with it, and does not pay a timeout.
+    pub(super) fn remember_search(&mut self, now: Instant, id: ConnId) {
+        let Some(slot) = self.table.get(id) else {
+            return;
+        };
+        let Body::Connection(connection) = &slot.body else {
+            return;
+        };
+        let Some(found) = connection.found_mss() else {
+            return;
+        };
+        let remote = connection.endpoints().remote.ip();
+        let mtu = u32::from(found) + if remote.is_ipv6() { 60 } else { 40 };
+        if slot.path.local || mtu >= slot.path.mtu {
+            return;
+        }
+        let to = pmtu::destination(remote, slot.path.link);
+        let known = self.pmtus.look_up(now, to);
+        if known.is_none_or(|known| mtu < known.mtu) {
+            self.pmtus.learn(now, to, mtu);
+        }
+    }
+
+    /// `path`, to `to`, with what is known of it.
     pub(super) fn with_pmtu(&self, now: Instant, path: Path, to: IpAddr) -> Path {
         let known = self
             .pmtus

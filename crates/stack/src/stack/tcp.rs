@@ -128,6 +128,7 @@ impl Stack {
         self.count_refusal(result);
         self.table.wake(id, wake);
         self.settle_and_queue(now, id);
+        self.remember_search(now, id);
     }
 
     fn count_refusal(&mut self, result: Result<(), Refusal>) {

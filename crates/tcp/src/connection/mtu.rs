@@ -62,6 +62,13 @@ impl Connection {
         self.setup.send_mss
     }
 
+    /// What a search for the path's MTU has found where no router told: octets of text without options that pass, and hardly
+    /// more do. `None`: nothing hinders, or the search goes on.
+    #[must_use]
+    pub fn found_mss(&self) -> Option<u16> {
+        self.search.as_deref()?.found()
+    }
+
     /// Whether `seq` is the number of an octet sent and not acknowledged: what an ICMP error that is not forged quotes
     /// (RFC 5927 section 4.1).
     #[must_use]
