@@ -386,3 +386,31 @@ fn fragments_take_what_is_left_and_no_more() {
     }
     assert_eq!(pair.stacks[1].counters().fragments_in, 1_000);
 }
+
+/// Urgent text counts as any other: the fuzzer found that it was taken without a look at the budget.
+#[test]
+fn urgent_text_is_within_the_budget() {
+    let tcp = woshou_tcp::Config {
+        send_buffer: 4 << 20,
+        ..woshou_tcp::Config::default()
+    };
+    let config = Config {
+        memory: 1 << 20,
+        tcp: Arc::new(tcp),
+        ..Config::default()
+    };
+    let mut pair = Pair::with(config, |_, link| link);
+    let to = pair::at("10.0.0.2", 80);
+    pair.stacks[1].listen(to, 8).unwrap();
+    let client = pair.stacks[0].connect(pair.now, to, None).unwrap();
+    pair.run_for(Duration::from_millis(10));
+    let text = vec![1; 3 << 20];
+    let taken = pair.stacks[0]
+        .write_urgent(pair.now, client, &text)
+        .unwrap();
+    let memory = pair.stacks[0].memory();
+    assert!(
+        taken > 0 && memory.now <= memory.budget + (64 << 10),
+        "{memory:?}"
+    );
+}

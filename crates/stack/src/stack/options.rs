@@ -109,6 +109,9 @@ impl Stack {
         id: ConnId,
         octets: &[u8],
     ) -> Result<usize, WriteError> {
+        self.press(id);
+        // As in `write`.
+        let octets = octets.get(..self.room().max(1)).unwrap_or(octets);
         let slot = self.table.of_user_mut(id).ok_or(WriteError::Finished)?;
         let taken = match &mut slot.body {
             Body::Opening(opening) => {
