@@ -400,7 +400,7 @@ fn urgent_text_is_within_the_budget() {
         ..Config::default()
     };
     let mut pair = Pair::with(config, |_, link| link);
-    let to = pair::at("10.0.0.2", 80);
+    let to = at("10.0.0.2", 80);
     pair.stacks[1].listen(to, 8).unwrap();
     let client = pair.stacks[0].connect(pair.now, to, None).unwrap();
     pair.run_for(Duration::from_millis(10));
