@@ -35,6 +35,8 @@ pub(crate) struct Entry {
     pub(crate) ttl: Option<u8>,
     /// Instead of the stack's.
     pub(crate) tos: Option<u8>,
+    /// Instead of `tos`, over IPv4.
+    pub(crate) tos_v4: Option<Option<u8>>,
     /// Connections that wait for `accept`.
     pub(crate) queue: VecDeque<ConnId>,
     ready: bool,
@@ -44,12 +46,10 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Of what it and its connections send.
-    pub(crate) fn marks(&self, config: &Config) -> Marks {
-        Marks::new(
-            self.ttl.unwrap_or(config.ttl),
-            self.tos.unwrap_or(config.tos),
-        )
+    /// Of what it and its connections send to addresses of this family.
+    pub(crate) fn marks(&self, config: &Config, v4: bool) -> Marks {
+        let tos = self.tos_v4.filter(|_| v4).unwrap_or(self.tos);
+        Marks::new(self.ttl.unwrap_or(config.ttl), tos.unwrap_or(config.tos))
     }
 
     /// Octets held by half-open connections, and by what is noted of them.
@@ -180,6 +180,7 @@ impl Listeners {
             deferred: false,
             ttl: None,
             tos: None,
+            tos_v4: None,
             queue: VecDeque::new(),
             ready: false,
             told: false,

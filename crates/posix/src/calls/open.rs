@@ -132,9 +132,13 @@ impl Sockets {
             ttl: socket.settings.ttl,
             tos: socket.settings.tos_of(at.is_ipv6()),
         };
-        self.stack
+        let tos_v4 = socket.settings.tos;
+        let id = self
+            .stack
             .listen_with(at, options)
-            .map_err(|error| failure::of_listen(error).into())
+            .map_err(failure::of_listen)?;
+        self.stack.set_listener_tos_v4(id, tos_v4);
+        Ok(id)
     }
 
     /// `accept(2)`: the new descriptor and the peer's address.

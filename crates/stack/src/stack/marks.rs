@@ -63,6 +63,14 @@ impl Stack {
         }
     }
 
+    /// TOS of what a listener of both families and its connections send over IPv4 from now on, instead of what
+    /// [`Self::set_listener_tos`] says; `None`: the stack's.
+    pub fn set_listener_tos_v4(&mut self, id: ListenerId, tos: Option<u8>) {
+        if let Some(entry) = self.listeners.get_mut(id) {
+            entry.tos_v4 = Some(tos);
+        }
+    }
+
     /// TTL or hop limit of connections that are not told otherwise.
     #[must_use]
     pub fn usual_ttl(&self) -> u8 {

@@ -126,12 +126,12 @@ impl Stack {
 
     fn listener_turn(&mut self, now: Instant, id: ListenerId) -> Option<Next> {
         let entry = self.listeners.get_mut(id)?;
-        let marks = entry.marks(&self.config);
         let mut cx = context(now, &mut self.outside);
         let Some((endpoints, transmit)) = entry.listener.poll_transmit(&mut cx) else {
             self.listeners.done(id);
             return None;
         };
+        let marks = entry.marks(&self.config, endpoints.remote.is_ipv4());
         let path = self.path_to(&endpoints);
         let outgoing = Outgoing {
             layout: self.config.option_layout,

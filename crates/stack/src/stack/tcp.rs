@@ -313,7 +313,10 @@ impl Stack {
         }
         let body = Body::Connection(connection);
         let entry = self.listeners.get(listener);
-        let marks = entry.map_or_else(|| self.usual_marks(), |entry| entry.marks(&self.config));
+        let marks = entry.map_or_else(
+            || self.usual_marks(),
+            |entry| entry.marks(&self.config, remote.is_ipv4()),
+        );
         let id = self
             .table
             .insert(body, path, marks, Holder::Queue(listener));

@@ -59,7 +59,7 @@ impl Sockets {
         let settings = &socket.settings;
         let (ttl, corked) = (settings.ttl, settings.corked);
         let v6 = bare(socket.local(&self.stack)).is_ipv6();
-        let tos = settings.tos_of(v6);
+        let (tos, tos_v4) = (settings.tos_of(v6), settings.tos);
         let config = settings.tuned.then(|| settings.config(&base, personality));
         match socket.role {
             Role::Idle => {}
@@ -69,6 +69,7 @@ impl Sockets {
                 }
                 self.stack.set_listener_ttl(id, ttl);
                 self.stack.set_listener_tos(id, tos);
+                self.stack.set_listener_tos_v4(id, tos_v4);
             }
             Role::Connection(id) => {
                 let was_corked = self
