@@ -80,8 +80,10 @@ pub(crate) fn attacker(mode: &str, family: &str) {
         _ => TcpStream::connect(SocketAddr::new(woshou, PORT)).unwrap(),
     };
     stream.set_nodelay(true).unwrap();
-    // So that what is not read stays with woshou: had it all been sent, FIN-WAIT-2 would be over after a minute.
-    rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 64 << 10).unwrap();
+    if mode == "serve" && full() {
+        // So that what is not read stays with woshou: had it all been sent, FIN-WAIT-2 would be over after a minute.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 64 << 10).unwrap();
+    }
     let (mut early, mut written) = (Vec::new(), 0);
     if mode == "serve" {
         let request = b"GET /f HTTP/1.1\r\nHost: woshou\r\nConnection: close\r\n\r\n";
