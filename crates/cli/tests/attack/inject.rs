@@ -66,10 +66,9 @@ fn injection(mode: &str, family: &str) {
     }
 }
 
-pub(crate) fn attacker(mode: &str, family: &str) {
-    let (woshou, peer) = who(family == "v6");
-    let sniffer = Sniffer::start(woshou, PORT);
-    let mut stream = match mode {
+/// The true peer's connection.
+fn joined(mode: &str, woshou: IpAddr, peer: IpAddr) -> TcpStream {
+    let stream = match mode {
         "connect" => {
             TcpListener::bind(SocketAddr::new(peer, PORT))
                 .unwrap()
@@ -84,6 +83,13 @@ pub(crate) fn attacker(mode: &str, family: &str) {
         // So that what is not read stays with woshou: had it all been sent, FIN-WAIT-2 would be over after a minute.
         rustix::net::sockopt::set_socket_recv_buffer_size(&stream, 64 << 10).unwrap();
     }
+    stream
+}
+
+pub(crate) fn attacker(mode: &str, family: &str) {
+    let (woshou, peer) = who(family == "v6");
+    let sniffer = Sniffer::start(woshou, PORT);
+    let mut stream = joined(mode, woshou, peer);
     let (mut early, mut written) = (Vec::new(), 0);
     if mode == "serve" {
         let request = b"GET /f HTTP/1.1\r\nHost: woshou\r\nConnection: close\r\n\r\n";
