@@ -99,7 +99,7 @@ impl Word {
 }
 
 /// Chinese of every [`Reason`]; the English is its `Display`.
-const REASONS: [(Reason, &str); 26] = [
+const REASONS: [(Reason, &str); 28] = [
     (Reason::Abort, "中止：用户放弃连接"),
     (Reason::NoConnection, "拒绝：此处无人监听"),
     (Reason::WrongAck, "拒绝：确认号有误"),
@@ -115,6 +115,7 @@ const REASONS: [(Reason, &str); 26] = [
     (Reason::KeepAlive, "保活探测：你还在吗？"),
     (Reason::Data, "数据"),
     (Reason::Close, "挥手：本方向不再发送数据"),
+    (Reason::Urgent, "紧急指针：紧急数据即将到来"),
     (Reason::Gap, "重复确认：中间缺了一段"),
     (Reason::HoleFilled, "确认：缺口已补上"),
     (Reason::Duplicate, "再次确认：此段早已收到"),
@@ -125,6 +126,7 @@ const REASONS: [(Reason, &str); 26] = [
     (Reason::OutsideWindow, "确认：该段落在窗口之外"),
     (Reason::Challenge, "质询确认：真的是你吗？"),
     (Reason::ProbeAnswer, "应答探测"),
+    (Reason::Marked, "确认：路径拥塞（收到 CE 标记）"),
     (Reason::TimeWait, "再次确认重传的 FIN"),
 ];
 
@@ -369,6 +371,7 @@ mod tests {
             "Refused",
             "TimedOut",
             "Aborted",
+            "NoMemory",
             "Unreachable",
         ];
         assert_eq!(
