@@ -435,7 +435,10 @@ impl<'a> World<'a> {
             }
             self.advance(end);
         }
-        if !self.orderly {
+        // A cookie's connection is made by the first segment behind the SYN alone. Where all copies of it are lost, what
+        // comes instead finds a listener that remembers nothing, and is reset (RFC 9293 section 3.10.7.2).
+        let unknown = self.cookies && self.stacks[1].counters().resets_sent > 0;
+        if !self.orderly || unknown {
             return;
         }
         for side in 0..2 {

@@ -43,6 +43,9 @@ const ECN: u32 = 1 << 5;
 /// Sixteen of the 2^32 numbers count at a time for a given four-tuple and SEG.SEQ, so a forged acknowledgement makes a
 /// connection with a probability of 2^-28: at a million a second, once in four and a half minutes, and only while cookies are
 /// being sent. A table entry has 2^-32.
+///
+/// The price: nothing is sent again by itself, and only a segment that begins where the SYN ended makes the connection. If the
+/// handshake's last segment is lost and text overtakes text, what comes first is reset, as by any listener.
 pub(super) struct Cookies {
     key: [u8; 16],
     /// When the last was sent; before and long after, no acknowledgement can be one.
