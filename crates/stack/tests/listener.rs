@@ -151,8 +151,21 @@ fn asked() -> (
     woshou_stack::ConnId,
     IncomingId,
 ) {
+    asked_by(TcpConfig::default())
+}
+
+fn asked_by(
+    config: TcpConfig,
+) -> (
+    Stack,
+    Stack,
+    LinkId,
+    woshou_stack::ListenerId,
+    woshou_stack::ConnId,
+    IncomingId,
+) {
     let (mut client, link) = stack(1..=1, TcpConfig::default());
-    let (mut server, _) = stack(2..=2, TcpConfig::default());
+    let (mut server, _) = stack(2..=2, config);
     let listener = server.listen(([10, 0, 0, 2], 80).into(), 4).unwrap();
     server.set_deferred(listener, true);
     let id = client
@@ -213,6 +226,31 @@ fn the_program_decides_about_each_syn() {
         assert_eq!(accepted.is_some(), decision == Decision::Accept);
         assert!(!server.is_opening(incoming));
     }
+}
+
+/// Found by the fuzzer of two stacks: a cookie is remembered by nobody, so the SYN that comes again must not be taken for one
+/// that is being answered.
+#[test]
+fn an_accepted_syn_whose_cookie_is_lost_gets_another() {
+    let (mut client, mut server, link, listener, id, incoming) = asked_by(TcpConfig {
+        syn_cookies: SynCookies::Always,
+        ..TcpConfig::default()
+    });
+    assert!(server.decide(NOW, incoming, Decision::Accept));
+    assert!(server.poll_transmit(NOW).is_some(), "lost");
+    client.handle_timeout(client.poll_timeout().unwrap());
+    while flow(&mut client, &mut server, link, &mut |_| {})
+        | flow(&mut server, &mut client, link, &mut |_| {})
+    {}
+    assert_eq!(client.state(id), State::Established);
+    assert_eq!(
+        server.poll_event(),
+        Some(Event::Acceptable(listener)),
+        "not asked about again"
+    );
+    let ends = what_the_server_sees(&client, id).unwrap();
+    assert!(server.accept_incoming(listener, &ends).is_some());
+    assert!(!server.is_opening(incoming));
 }
 
 fn what_the_server_sees(client: &Stack, id: woshou_stack::ConnId) -> Option<woshou_tcp::Endpoints> {

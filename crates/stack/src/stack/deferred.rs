@@ -108,6 +108,11 @@ impl Stack {
         if !header.flags.syn() || header.flags.intersects(Flags::ACK) {
             return false;
         }
+        let known = self.deferred.find(&incoming.endpoints);
+        if known.is_some_and(|known| matches!(self.deferred.get(known), Some((_, true)))) {
+            // Accepted, and no table knows it: its SYN,ACK was a cookie, which nobody but the peer can ask for again.
+            return false;
+        }
         let pending = incoming.pending(id, after);
         if !self.deferred.insert(pending, now + PATIENCE) {
             self.counters.refused += 1;
