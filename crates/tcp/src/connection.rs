@@ -337,9 +337,7 @@ impl Connection {
     }
 
     fn may_read(&self) -> Result<(), ReadError> {
-        // What was dropped for lack of memory is no end of the peer's text.
-        let lost = self.ended == Some(Ended::NoMemory);
-        if self.rcv.buffer.len() > 0 || (self.rcv.finished() && !lost) {
+        if self.rcv.buffer.len() > 0 || self.rcv.finished() {
             return Ok(());
         }
         Err(self.ended.map_or(ReadError::Empty, ReadError::Ended))

@@ -59,8 +59,10 @@ impl Connection {
     pub fn give_up_memory(&mut self, cx: &mut Context<'_>) {
         self.reset_peer(cx, Ended::NoMemory);
         if self.rcv.buffer.len() > 0 {
-            // It had ended before, with text left to read.
+            // It had ended before, with text left to read. What is dropped for lack of memory is no end of the peer's text;
+            // where all was read, the end stays what it was.
             self.ended = Some(Ended::NoMemory);
+            self.rcv.fin = None;
         }
         self.rcv.buffer.clear();
         self.wake |= Wake::READABLE;

@@ -413,3 +413,24 @@ fn an_idle_connection_has_no_timer() {
     assert_eq!(pair.end(0).memory(), 0, "no buffers either");
     assert_eq!(pair.end(1).memory(), 0);
 }
+
+/// Given up for lack of memory: text that was dropped is no end, but an end that was read stays one.
+#[test]
+fn memory_takes_text_but_no_end_that_was_read() {
+    for all_read in [false, true] {
+        let mut pair = Pair::open(Config::default());
+        pair.write(0, b"hello");
+        pair.call(0, Connection::shutdown);
+        pair.run_for(LONG);
+        if all_read {
+            assert_eq!(pair.read(1, 9), b"hello");
+            assert_eq!(pair.call(1, |c, _| c.read(&mut [0; 9])), Ok(0));
+        }
+        pair.call(1, Connection::give_up_memory);
+        let expected = match all_read {
+            true => Ok(0),
+            false => Err(ReadError::Ended(Ended::NoMemory)),
+        };
+        assert_eq!(pair.call(1, |c, _| c.read(&mut [0; 9])), expected);
+    }
+}
