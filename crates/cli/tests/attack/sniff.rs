@@ -205,6 +205,11 @@ fn note(flow: &Mutex<Option<Flow>>, packet: &[u8], woshou: IpAddr, port: u16) ->
     } else {
         (to, from)
     };
+    // `woshou connect` tries again from another port where the peer was not listening yet: the last SYN counts.
+    let opens = segment[13] & (SYN | ACK) == SYN;
+    if opens && flow.is_some_and(|one| (one.woshou, one.peer) != (ours, theirs)) {
+        *flow = None;
+    }
     let flow = flow.get_or_insert_with(|| Flow {
         peer: theirs,
         woshou: ours,
