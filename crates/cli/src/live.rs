@@ -63,6 +63,8 @@ fn line(now: Instant, who: &Endpoints, event: &TraceEvent) -> Option<String> {
             ssthresh,
             in_flight,
             recovery,
+            phase,
+            ..
         } => {
             let threshold = if *ssthresh == u64::MAX {
                 "none".into()
@@ -70,8 +72,14 @@ fn line(now: Instant, who: &Endpoints, event: &TraceEvent) -> Option<String> {
                 ssthresh.to_string()
             };
             let recovery = if *recovery { ", repairing" } else { "" };
-            format!("cwnd {cwnd}, ssthresh {threshold}, in flight {in_flight}{recovery}")
+            format!("cwnd {cwnd}, ssthresh {threshold}, in flight {in_flight}{recovery}; {phase}")
         }
+        TraceEvent::Lost {
+            start,
+            octets,
+            reason,
+        } => format!("lost: {octets} from {start}: {}", lang.reason(*reason)),
+        TraceEvent::Undone { by } => format!("undone: {by}"),
         TraceEvent::Ended { reason } => format!("ended: {}", lang.ended(*reason)),
         _ => return None,
     };

@@ -141,6 +141,60 @@ pub struct Config {
     pub accept_overflow: AcceptOverflow,
     /// The congestion control algorithm. Default NewReno.
     pub congestion: Arc<dyn CongestionFactory>,
+    /// How losses are detected, and false alarms taken back.
+    pub loss_detection: LossDetection,
+    /// Whether segments are spread over time. Default: where the algorithm asks for it.
+    pub pacing: Pacing,
+    /// Most octets a second that a connection is paced at, whatever the algorithm says; `None`: no bound.
+    pub max_pacing_rate: Option<u64>,
+    /// Whether an idle time of more than a retransmission timeout brings slow start again (RFC 5681 section 4.1). Default true.
+    pub slow_start_after_idle: bool,
+}
+
+/// How losses are detected, and false alarms taken back. The default has all of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LossDetection {
+    /// RACK, where SACK was agreed (RFC 8985 section 6).
+    pub rack: bool,
+    /// RACK's reordering window stays at a quarter of the least round trip, and does not adapt. Default false.
+    pub rack_static_window: bool,
+    /// Three duplicate acknowledgements show a loss also where RACK runs and no reordering was seen (RFC 8985 section 6.2, step 4).
+    /// Default true.
+    pub rack_duplicate_threshold: bool,
+    /// Tail loss probes, where SACK was agreed (RFC 8985 section 7).
+    pub tail_loss_probe: bool,
+    /// F-RTO (RFC 5682).
+    pub frto: bool,
+    /// Eifel: timestamps take back a false alarm (RFC 3522, RFC 4015).
+    pub eifel: bool,
+    /// D-SACK takes back a false alarm (RFC 3708); what arrives twice is reported (RFC 2883) where SACK was agreed.
+    pub duplicate_sack: bool,
+}
+
+impl Default for LossDetection {
+    fn default() -> Self {
+        Self {
+            rack: true,
+            rack_static_window: false,
+            rack_duplicate_threshold: true,
+            tail_loss_probe: true,
+            frto: true,
+            eifel: true,
+            duplicate_sack: true,
+        }
+    }
+}
+
+/// Whether segments are spread over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pacing {
+    /// Never: segments leave as soon as the window lets them.
+    Off,
+    /// Where the algorithm asks for it.
+    #[default]
+    Algorithm,
+    /// Always: at what the algorithm says, or else at the window a round trip, a little faster.
+    Always,
 }
 
 impl Default for Config {
@@ -184,6 +238,10 @@ impl Default for Config {
             syn_cookies: SynCookies::default(),
             accept_overflow: AcceptOverflow::default(),
             congestion: Arc::new(NewReno::factory()),
+            loss_detection: LossDetection::default(),
+            pacing: Pacing::default(),
+            max_pacing_rate: None,
+            slow_start_after_idle: true,
         }
     }
 }

@@ -427,6 +427,8 @@ impl Connection {
             ssthresh: self.congestion.threshold(),
             in_flight: self.recovery.pipe(&self.snd),
             recovery: self.recovery.phase != Phase::Open,
+            pacing_rate: self.congestion.pacing_rate(),
+            phase: self.congestion.phase(),
         });
     }
 }

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::challenge::ChallengeBudget;
 use crate::error::{Ended, Refusal};
 use crate::segment::{Endpoints, Header};
+use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
 
@@ -83,6 +84,12 @@ pub enum Reason {
     FastRetransmit,
     /// SACK or partial acknowledgement shows another loss (RFC 6675, RFC 6582).
     LossRecovery,
+    /// What was sent later arrived, longer ago than the path reorders: RACK (RFC 8985 section 6.2).
+    RackLoss,
+    /// Nothing was heard for two round trips: the end of a flight may be lost, and this draws a SACK (RFC 8985 section 7).
+    TailLossProbe,
+    /// New text after a timeout, to learn whether the timeout was in vain: F-RTO (RFC 5682).
+    FrtoProbe,
     /// New text on the first or second duplicate acknowledgement (RFC 3042).
     LimitedTransmit,
     /// The window is shut: one octet to learn whether it opened (RFC 9293 section 3.8.6.1).
@@ -129,7 +136,7 @@ impl Reason {
     pub const fn is_retransmission(self) -> bool {
         matches!(
             self,
-            Self::Timeout | Self::FastRetransmit | Self::LossRecovery
+            Self::Timeout | Self::FastRetransmit | Self::LossRecovery | Self::RackLoss
         )
     }
 }
@@ -147,6 +154,9 @@ impl fmt::Display for Reason {
             Self::Timeout => "retransmission: timer fired",
             Self::FastRetransmit => "fast retransmit: acks show a loss",
             Self::LossRecovery => "recovery: another loss shown",
+            Self::RackLoss => "recovery: later ones have arrived",
+            Self::TailLossProbe => "probe: is the tail lost?",
+            Self::FrtoProbe => "probe: was the timeout in vain?",
             Self::LimitedTransmit => "limited transmit on duplicate ack",
             Self::WindowProbe => "probe: is the window open?",
             Self::MtuProbe => "probe: does so much pass at once?",
@@ -190,6 +200,24 @@ pub enum Timer {
     TimeWait,
     /// Sender's silly-window override (RFC 9293 section 3.8.6.2.1).
     SwsOverride,
+    /// Tail loss probe (RFC 8985 section 7.2).
+    TailLossProbe,
+    /// What may only be reordered is lost when this fires (RFC 8985 section 6.2, step 5).
+    Reordering,
+    /// The next segment of a paced sender.
+    Pacing,
+}
+
+/// How a loss turned out to be none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FalseAlarm {
+    /// A timestamp shows that the original arrived (RFC 3522).
+    Eifel,
+    /// All that was sent again arrived twice (RFC 3708).
+    DuplicateSack,
+    /// After a timeout, text that was sent only once was acknowledged (RFC 5682).
+    Frto,
 }
 
 impl fmt::Display for Timer {
@@ -203,6 +231,19 @@ impl fmt::Display for Timer {
             Self::FinWait2 => "fin-wait-2",
             Self::TimeWait => "2 MSL",
             Self::SwsOverride => "sws override",
+            Self::TailLossProbe => "tail loss probe",
+            Self::Reordering => "reordering",
+            Self::Pacing => "pacing",
+        })
+    }
+}
+
+impl fmt::Display for FalseAlarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Eifel => "the original arrived, by its timestamp",
+            Self::DuplicateSack => "all that was sent again arrived twice",
+            Self::Frto => "the timeout was in vain",
         })
     }
 }
@@ -269,6 +310,24 @@ pub enum TraceEvent {
         in_flight: u64,
         /// Whether a loss is being repaired.
         recovery: bool,
+        /// Octets a second that it is paced at; `None`: it is not.
+        pacing_rate: Option<u64>,
+        /// What the algorithm is about: [`crate::congestion::CongestionControl::phase`].
+        phase: &'static str,
+    },
+    /// Octets from `start` on were declared lost.
+    Lost {
+        /// The first of them.
+        start: SeqNum,
+        /// Octets.
+        octets: u32,
+        /// What showed it: the reason of the retransmission that follows.
+        reason: Reason,
+    },
+    /// A loss turned out to be none, and congestion control went back to what was before it.
+    Undone {
+        /// How it showed.
+        by: FalseAlarm,
     },
     /// Text that came out of order was dropped for lack of memory; the peer has to send it again.
     Pruned {

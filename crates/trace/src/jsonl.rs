@@ -133,6 +133,20 @@ enum Fields<'a> {
         ssthresh: Option<u64>,
         in_flight: u64,
         recovery: bool,
+        pacing_rate: Option<u64>,
+        phase: &'static str,
+    },
+    DeclaredLost {
+        #[serde(flatten)]
+        connection: Connection<'a>,
+        start: u32,
+        octets: u32,
+        reason: String,
+    },
+    Undone {
+        #[serde(flatten)]
+        connection: Connection<'a>,
+        by: String,
     },
     Ended {
         #[serde(flatten)]
@@ -351,12 +365,30 @@ fn inner_fields<'a>(connection: Connection<'a>, event: &TraceEvent) -> Fields<'a
             ssthresh,
             in_flight,
             recovery,
+            pacing_rate,
+            phase,
         } => Fields::Congestion {
             connection,
             cwnd,
             ssthresh: (ssthresh != u64::MAX).then_some(ssthresh),
             in_flight,
             recovery,
+            pacing_rate,
+            phase,
+        },
+        TraceEvent::Lost {
+            start,
+            octets,
+            reason,
+        } => Fields::DeclaredLost {
+            connection,
+            start: start.0,
+            octets,
+            reason: format!("{reason:?}"),
+        },
+        TraceEvent::Undone { by } => Fields::Undone {
+            connection,
+            by: format!("{by:?}"),
         },
         _ => Fields::Other { connection },
     }

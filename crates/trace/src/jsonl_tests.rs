@@ -69,6 +69,8 @@ fn numbers_of_the_estimators_are_there() {
         ssthresh: unset,
         in_flight: 5,
         recovery: true,
+        pacing_rate: None,
+        phase: "slow start",
     };
     scene.tcp(1, 0, window);
     scene.tcp(

@@ -99,7 +99,7 @@ impl Word {
 }
 
 /// Chinese of every [`Reason`]; the English is its `Display`.
-const REASONS: [(Reason, &str); 28] = [
+const REASONS: [(Reason, &str); 31] = [
     (Reason::Abort, "中止：用户放弃连接"),
     (Reason::NoConnection, "拒绝：此处无人监听"),
     (Reason::WrongAck, "拒绝：确认号有误"),
@@ -109,6 +109,9 @@ const REASONS: [(Reason, &str); 28] = [
     (Reason::Timeout, "超时重传"),
     (Reason::FastRetransmit, "快速重传：收到三个重复确认"),
     (Reason::LossRecovery, "丢包恢复：又发现一处丢失"),
+    (Reason::RackLoss, "恢复：更晚发送的已经到达（RACK）"),
+    (Reason::TailLossProbe, "探测：末尾是否丢失？"),
+    (Reason::FrtoProbe, "探测：超时是否误判？（F-RTO）"),
     (Reason::LimitedTransmit, "受限发送：重复确认时送出新数据"),
     (Reason::WindowProbe, "窗口探测：窗口打开了吗？"),
     (Reason::MtuProbe, "路径 MTU 探测：更大的段能通过吗？"),
@@ -131,7 +134,7 @@ const REASONS: [(Reason, &str); 28] = [
 ];
 
 /// Chinese of every [`Timer`].
-const TIMERS: [(Timer, &str); 8] = [
+const TIMERS: [(Timer, &str); 11] = [
     (Timer::Retransmission, "重传"),
     (Timer::Persist, "坚持"),
     (Timer::DelayedAck, "延迟确认"),
@@ -140,6 +143,9 @@ const TIMERS: [(Timer, &str); 8] = [
     (Timer::FinWait2, "FIN-WAIT-2"),
     (Timer::TimeWait, "2 MSL"),
     (Timer::SwsOverride, "糊涂窗口"),
+    (Timer::TailLossProbe, "尾部丢失探测"),
+    (Timer::Reordering, "乱序等待"),
+    (Timer::Pacing, "发送节奏"),
 ];
 
 /// Chinese of every [`Refusal`].

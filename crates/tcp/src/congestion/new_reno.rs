@@ -16,6 +16,8 @@ pub struct NewReno {
     acked_in_avoidance: u64,
     /// Slow start after a timeout: one segment an acknowledgement at most (RFC 3465 section 2.3).
     careful: bool,
+    /// cwnd and ssthresh before the last loss or timeout.
+    before: Option<(u64, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +46,7 @@ impl CongestionFactory for Factory {
             ssthresh: u64::MAX,
             acked_in_avoidance: 0,
             careful: false,
+            before: None,
         })
     }
 
@@ -74,6 +77,10 @@ impl CongestionControl for NewReno {
     }
 
     fn on_trouble(&mut self, _now: Instant, trouble: Trouble, in_flight: u64) {
+        if matches!(trouble, Trouble::Loss | Trouble::Timeout) {
+            // Where a repair turns into a timeout, what was before both.
+            self.before.get_or_insert((self.cwnd, self.ssthresh));
+        }
         match trouble {
             Trouble::Loss => {
                 self.halve(in_flight);
@@ -101,6 +108,15 @@ impl CongestionControl for NewReno {
             .max(2 * self.mss)
             .min(self.ssthresh.max(2 * self.mss));
         self.acked_in_avoidance = 0;
+        self.before = None;
+    }
+
+    fn undo(&mut self, _now: Instant) {
+        if let Some((cwnd, ssthresh)) = self.before.take() {
+            self.cwnd = self.cwnd.max(cwnd);
+            self.ssthresh = self.ssthresh.max(ssthresh);
+            self.careful = false;
+        }
     }
 
     fn set_mss(&mut self, mss: u32) {
@@ -129,14 +145,10 @@ mod tests {
     fn grows(control: &mut dyn CongestionControl, acked: u64, window_limited: bool) -> u64 {
         let before = control.window();
         control.on_ack(&AckSample {
-            now: Instant::ZERO,
             acked,
-            sacked: 0,
             prior_in_flight: before,
             window_limited,
-            rtt: None,
-            srtt: None,
-            in_recovery: false,
+            ..AckSample::default()
         });
         control.window() - before
     }
@@ -186,6 +198,20 @@ mod tests {
         );
         control.on_trouble(Instant::ZERO, Trouble::Idle, 0);
         assert_eq!(control.window(), 4000, "below the initial window it stays");
+    }
+
+    #[test]
+    fn a_false_alarm_is_undone_from_before_the_first_of_its_troubles() {
+        let mut control = Factory.make(1000, 10_000);
+        control.on_trouble(Instant::ZERO, Trouble::Loss, 10_000);
+        control.on_trouble(Instant::ZERO, Trouble::Timeout, 10_000);
+        assert_eq!((control.window(), control.threshold()), (1000, 5000));
+        control.undo(Instant::ZERO);
+        assert_eq!((control.window(), control.threshold()), (10_000, u64::MAX));
+        control.on_trouble(Instant::ZERO, Trouble::Loss, 10_000);
+        control.on_recovered(Instant::ZERO);
+        control.undo(Instant::ZERO);
+        assert_eq!(control.window(), 5000, "repaired: no alarm to take back");
     }
 
     /// Found by the fuzzer of two stacks: an initial window of one small segment, a path that then carried larger ones, and

@@ -37,8 +37,13 @@ impl TimerTable {
             Timer::KeepAlive => 3,
             Timer::FinWait2 => 4,
             Timer::DelayedAck => 5,
-            // TIME-WAIT has its own type; nobody sets it here.
-            Timer::Retransmission | Timer::TimeWait => 1,
+            // One of the three runs (RFC 8985 sections 7.2, 6.2). TIME-WAIT has its own type, and pacing its own room; nobody
+            // sets them here.
+            Timer::Retransmission
+            | Timer::TailLossProbe
+            | Timer::Reordering
+            | Timer::Pacing
+            | Timer::TimeWait => 1,
         }
     }
 
@@ -105,7 +110,11 @@ impl Connection {
                 Timer::DelayedAck => self.rcv.ack.owe(Reason::DelayedAck),
                 Timer::KeepAlive => self.on_keep_alive(cx),
                 Timer::FinWait2 => self.end(cx, Ended::TimedOut(None)),
-                Timer::TimeWait | Timer::SwsOverride => {}
+                Timer::Reordering
+                | Timer::Pacing
+                | Timer::TailLossProbe
+                | Timer::TimeWait
+                | Timer::SwsOverride => {}
             }
         }
         self.rearm(cx.now);

@@ -159,12 +159,15 @@ impl Connection {
                 now: cx.now,
                 acked: acked.octets,
                 sacked,
+                delivered,
                 prior_in_flight: prior,
+                in_flight: self.recovery.pipe(&self.snd),
                 window_limited: limited,
                 rtt,
                 srtt: self.rtt.srtt(),
                 // The acknowledgement that ends a repair leaves cwnd where the repair put it (RFC 6582 section 3.2, 3).
                 in_recovery: repairing || self.recovery.in_recovery() || marked,
+                ..AckSample::default()
             });
         }
         if watched.is_some_and(|before| before != self.congestion_figures()) {

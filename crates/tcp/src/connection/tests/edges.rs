@@ -555,6 +555,7 @@ impl CongestionControl for Told {
     }
     fn on_trouble(&mut self, _: Instant, _: Trouble, _: u64) {}
     fn on_recovered(&mut self, _: Instant) {}
+    fn undo(&mut self, _now: Instant) {}
     fn set_mss(&mut self, _: u32) {}
     fn window(&self) -> u64 {
         1 << 20

@@ -42,6 +42,7 @@ impl CongestionControl for Tenths {
     fn on_ack(&mut self, _: &AckSample) {}
     fn on_trouble(&mut self, _: Instant, _: Trouble, _: u64) {}
     fn on_recovered(&mut self, _: Instant) {}
+    fn undo(&mut self, _now: Instant) {}
     fn set_mss(&mut self, mss: u32) {
         self.mss = mss;
     }
