@@ -79,7 +79,7 @@ fn line(now: Instant, who: &Endpoints, event: &TraceEvent) -> Option<String> {
             octets,
             reason,
         } => format!("lost: {octets} from {start}: {}", lang.reason(*reason)),
-        TraceEvent::Undone { by } => format!("undone: {by}"),
+        TraceEvent::Undone { by } => format!("undone: {}", lang.false_alarm(*by)),
         TraceEvent::Ended { reason } => format!("ended: {}", lang.ended(*reason)),
         _ => return None,
     };

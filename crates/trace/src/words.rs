@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use woshou_tcp::error::PathError;
 use woshou_tcp::event::Timer;
-use woshou_tcp::{Ended, Event, Reason, Refusal, State};
+use woshou_tcp::{Ended, Event, FalseAlarm, Reason, Refusal, State};
 
 use crate::timeline::Fate;
 
@@ -60,6 +60,8 @@ pub enum Word {
     Refused,
     /// The connection ended, and not by closing.
     Ended,
+    /// A loss turned out to be none.
+    Undone,
     /// A second copy that the wire made.
     Copy,
     /// Arrives after a segment that left later.
@@ -80,13 +82,14 @@ pub enum Word {
 
 impl Word {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TimeMs,
         Self::Connection,
         Self::Of,
         Self::Timer,
         Self::Refused,
         Self::Ended,
+        Self::Undone,
         Self::Copy,
         Self::Late,
         Self::Early,
@@ -148,6 +151,13 @@ const TIMERS: [(Timer, &str); 11] = [
     (Timer::Pacing, "发送节奏"),
 ];
 
+/// Chinese of every [`FalseAlarm`].
+const FALSE_ALARMS: [(FalseAlarm, &str); 3] = [
+    (FalseAlarm::Eifel, "时间戳表明原段已到达"),
+    (FalseAlarm::DuplicateSack, "重传的内容全部到达了两次"),
+    (FalseAlarm::Frto, "超时是误判"),
+];
+
 /// Chinese of every [`Refusal`].
 const REFUSALS: [(Refusal, &str); 18] = [
     (Refusal::OutsideWindow, "落在接收窗口之外"),
@@ -203,6 +213,15 @@ impl Lang {
         match self {
             Self::En => timer.to_string(),
             Self::Zh => chinese(&TIMERS, &timer),
+        }
+    }
+
+    /// How a loss turned out to be none.
+    #[must_use]
+    pub fn false_alarm(self, by: FalseAlarm) -> String {
+        match self {
+            Self::En => by.to_string(),
+            Self::Zh => chinese(&FALSE_ALARMS, &by),
         }
     }
 
@@ -306,6 +325,7 @@ impl Lang {
             Word::Timer => ("timer", "定时器到期"),
             Word::Refused => ("refused", "拒收"),
             Word::Ended => ("ended", "结束"),
+            Word::Undone => ("false alarm", "误判，恢复原状"),
             Word::Copy => ("copy made on the way", "途中产生的副本"),
             Word::Late => (
                 "out of order: overtaken on the way",
@@ -369,6 +389,7 @@ mod tests {
     fn no_variant_lacks_a_translation() {
         assert_eq!(keys(&REASONS), variants("event.rs", "Reason"));
         assert_eq!(keys(&TIMERS), variants("event.rs", "Timer"));
+        assert_eq!(keys(&FALSE_ALARMS), variants("event.rs", "FalseAlarm"));
         assert_eq!(keys(&REFUSALS), variants("error.rs", "Refusal"));
         assert_eq!(keys(&PATH_ERRORS), variants("error.rs", "PathError"));
         let ended = [

@@ -122,6 +122,10 @@ pub(super) fn note(row: &Row, lang: Lang) -> String {
                 lang.refusal(*refusal)
             )
         }
+        Mark::Undone(by) => {
+            let (word, by) = (lang.word(Word::Undone), lang.false_alarm(*by));
+            format!("↶ {word}{colon}{by}")
+        }
         Mark::Ended(ended) => format!("■ {}{colon}{}", lang.word(Word::Ended), lang.ended(*ended)),
         Mark::Late(_, 0) => format!("↯ {}", lang.word(Word::Late)),
         Mark::Late(seq, len) => format!("↯ seq {seq} len {len} · {}", lang.word(Word::Late)),

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use woshou_tcp::event::Timer;
-use woshou_tcp::{Ended, Flags, Header, Instant, Reason, Refusal, SeqNum, State};
+use woshou_tcp::{Ended, FalseAlarm, Flags, Header, Instant, Reason, Refusal, SeqNum, State};
 
 use crate::numbers::Shown;
 use crate::timeline::{Fate, PacketId};
@@ -77,6 +77,8 @@ pub(crate) enum Mark {
     Timer(Timer),
     Refused(Refusal),
     Ended(Ended),
+    /// A loss turned out to be none.
+    Undone(FalseAlarm),
     /// A segment arrives after one that left later; its SEG.SEQ as shown, and its length.
     Late(u32, u32),
 }

@@ -362,7 +362,7 @@ impl Canvas {
             Mark::Arrow(arrow) => self.arrow_words(row.side, arrow, placed),
             Mark::State => {}
             Mark::Timer(_) => self.timer(row, placed.y),
-            Mark::Refused(_) | Mark::Ended(_) | Mark::Late(..) => {
+            Mark::Refused(_) | Mark::Ended(_) | Mark::Undone(_) | Mark::Late(..) => {
                 let place = (x(row.side) + inward(row.side) * 14.0, placed.y + 4.0);
                 let words = label::note(row, self.options.lang);
                 self.coloured(place, "#b91c1c", (anchor(row.side), &words));

@@ -150,11 +150,15 @@ impl Page {
                     row.side,
                 );
             }
-            Mark::Timer(_) | Mark::Refused(_) | Mark::Ended(_) | Mark::Late(..) => {
-                let ink = if matches!(row.mark, Mark::Timer(_)) {
-                    Ink::Timer
-                } else {
-                    Ink::Lost
+            Mark::Timer(_)
+            | Mark::Refused(_)
+            | Mark::Ended(_)
+            | Mark::Undone(_)
+            | Mark::Late(..) => {
+                let ink = match row.mark {
+                    Mark::Timer(_) => Ink::Timer,
+                    Mark::Undone(_) => Ink::State,
+                    _ => Ink::Lost,
                 };
                 let words = aside(&label::note(row, lang), row.side);
                 self.rung(Some(row.at), states, (&words, ink), row.side);

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use woshou_tcp::{Event, Flags, Header, Reason, TraceEvent};
+use woshou_tcp::{Event, FalseAlarm, Flags, Header, Reason, TraceEvent};
 use woshou_wire::tcp_option::{SackBlock, SackBlocks};
 
 use super::*;
@@ -283,5 +283,23 @@ proptest! {
             prop_assert!(line.width() <= WIDTH, "{} columns: {line}", line.width());
         }
         prop_assert!(roxmltree::Document::parse(&super::super::svg(&scene.t, &options)).is_ok());
+    }
+}
+
+#[test]
+fn a_false_alarm_is_told_in_both_languages() {
+    let mut scene = bulk();
+    let by = FalseAlarm::Eifel;
+    scene.tcp(60_000, 0, TraceEvent::Undone { by });
+    for (lang, words) in [
+        (
+            Lang::En,
+            "│ ↶ false alarm: the original arrived, by its timestamp",
+        ),
+        (Lang::Zh, "│ ↶ 误判，恢复原状：时间戳表明原段已到达"),
+    ] {
+        let drawn = text(&scene.t, &Options { lang, ..PLAIN });
+        let told = |line: &str| line.replace("│  ", "│ ").contains(words);
+        assert!(drawn.lines().any(told), "{drawn}");
     }
 }

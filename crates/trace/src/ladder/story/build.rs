@@ -165,6 +165,7 @@ fn beside(event: &TraceEvent) -> Option<(Mark, u64)> {
     match *event {
         TraceEvent::TimerFired { timer } => Some((Mark::Timer(timer), 0)),
         TraceEvent::Refused { refusal } => Some((Mark::Refused(refusal), 0)),
+        TraceEvent::Undone { by } => Some((Mark::Undone(by), 0)),
         TraceEvent::Ended { reason } if reason != Ended::Closed => {
             Some((Mark::Ended(reason), u64::MAX))
         }
