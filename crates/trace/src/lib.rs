@@ -2,7 +2,7 @@
 //!
 //! Everything starts from a [`Timeline`]: what TCP said (through `woshou_tcp::Observer`) and what the wire did.
 //! A [`Sink`] collects it while a simulation or a live stack runs; the renderers are pure functions of it:
-//! [`ladder::text`], [`ladder::svg`], [`tcpdump::text`], [`jsonl::text`], [`pcapng::write`]. Live frames go into a
+//! [`ladder::text`], [`ladder::svg`], [`tcpdump::text`], [`jsonl::text`], [`pcapng::write`], [`plot::svg`]. Live frames go into a
 //! [`pcapng::PcapngWriter`] one by one.
 #![forbid(unsafe_code)]
 
@@ -11,6 +11,7 @@ pub mod ladder;
 mod numbers;
 mod packet;
 pub mod pcapng;
+pub mod plot;
 #[cfg(test)]
 mod scene;
 pub mod sink;
