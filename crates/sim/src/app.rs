@@ -1,12 +1,14 @@
 //! Programs that run on hosts, and use their stack as programs do.
 
+mod bulk;
 mod echo;
 mod party;
 
+pub use bulk::{Sink, Source};
 pub use echo::Echo;
 pub use party::{Begin, Finish, Party, Pieces, Role, Script};
 
-use woshou_stack::{ConnectError, ListenError, Stack};
+use woshou_stack::{ConnId, ConnectError, ListenError, Stack};
 use woshou_tcp::{Ended, Endpoints, Instant};
 
 /// What an application is handed with every call.
@@ -50,6 +52,8 @@ pub trait App {
 /// How it went for an application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Report {
+    /// Its (last) connection, while the program holds it; where it tells.
+    pub connection: Option<ConnId>,
     /// Both ends of its (last) connection.
     pub endpoints: Option<Endpoints>,
     /// Octets that the stack took.

@@ -11,8 +11,13 @@ const CWR: u8 = 0x80;
 
 /// The packets of the wire that `transmit` stands for, checksums finished.
 ///
-/// A transmit whose headers make no sense leaves as it is, for the peer to refuse.
-pub(crate) fn packets(transmit: &Transmit<'_>) -> Vec<Bytes> {
+/// A transmit whose headers make no sense leaves as it is, for the peer to refuse. Without `finishes` a checksum that was left
+/// to the device stays unfinished, in a packet that is not to be cut.
+pub(crate) fn packets(transmit: &Transmit<'_>, finishes: bool) -> Vec<Bytes> {
+    let [first, second] = transmit.payload;
+    if transmit.segment_size.is_none() && (!finishes || transmit.checksum.is_none()) {
+        return vec![[transmit.headers, first, second].concat().into()];
+    }
     let mut packet = transmit.headers.to_vec();
     let payload = transmit.payload.concat();
     if let Some(size) = transmit.segment_size
@@ -151,7 +156,7 @@ mod tests {
         for (version, ip_len) in [(4, 20), (6, 40)] {
             let headers = headers(version);
             let text: Vec<u8> = (0..=255).cycle().take(2500).collect();
-            let packets = packets(&Transmit {
+            let transmit = Transmit {
                 link: LinkId(0),
                 headers: &headers,
                 payload: [&text[..700], &text[700..]],
@@ -160,7 +165,8 @@ mod tests {
                     offset: 16,
                 }),
                 segment_size: Some(1000),
-            });
+            };
+            let packets = packets(&transmit, true);
             let ip_len = usize::from(ip_len);
             let mut joined: Vec<u8> = Vec::new();
             for (n, packet) in packets.iter().enumerate() {
@@ -212,19 +218,21 @@ mod tests {
             }),
             segment_size: None,
         };
-        let [packet] = &packets(&transmit)[..] else {
+        let [packet] = &packets(&transmit, true)[..] else {
             panic!("one packet")
         };
         assert!(pseudo.with(&packet[20..]).is_valid());
         assert!(packet.ends_with(b"hello"));
-        let untouched = packets(&Transmit {
+        let unasked = Transmit {
             checksum: None,
             ..transmit
-        });
-        assert_eq!(
-            untouched[0][..40],
-            headers,
-            "without offload nothing is changed"
-        );
+        };
+        for untouched in [packets(&unasked, true), packets(&transmit, false)] {
+            assert_eq!(
+                untouched[0][..],
+                [&headers[..], b"hello"].concat(),
+                "without offload, or trusting the wire, nothing is changed"
+            );
+        }
     }
 }

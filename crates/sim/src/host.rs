@@ -31,6 +31,11 @@ pub struct Host {
     /// Its devices hand packets over in a buffer of their own, so that the stack may keep the text there
     /// instead of copying it. Default on.
     pub owned_buffers: bool,
+    /// The wire flips no bits, so no TCP checksum is computed or verified: for measuring many packets. Packets then carry wrong
+    /// checksums, and a host that verifies refuses them. Default off.
+    pub trusts_wire: bool,
+    /// Most octets of memory its stack holds. Default as [`woshou_stack::Config`].
+    pub memory: usize,
 }
 
 impl Host {
@@ -47,6 +52,8 @@ impl Host {
             gso_max: 0,
             checksum_offload: false,
             owned_buffers: true,
+            trusts_wire: false,
+            memory: woshou_stack::Config::default().memory,
         }
     }
 

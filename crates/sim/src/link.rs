@@ -1,8 +1,9 @@
 //! One direction of a link, without any input or output: it is told that a packet comes and answers what
 //! becomes of it.
 //!
-//! The order of events: refused by the MTU; queued at the bottleneck (or dropped there, or marked); sent at the rate;
-//! lost; one bit flipped; doubled; and then, each copy by its own luck, delayed and perhaps held back.
+//! The order of events: refused by the MTU; dropped by the policer; queued at the bottleneck (or dropped there, or marked);
+//! sent at the rate; lost; one bit flipped; doubled; and then, each copy by its own luck, delayed and perhaps held back; and
+//! delivered in its slot.
 //! Every packet draws the same number of random numbers whatever becomes of it, so a change of one parameter
 //! leaves the luck of the others as it was.
 
@@ -10,30 +11,38 @@ pub mod corrupt;
 pub mod delay;
 pub mod ecn;
 pub mod loss;
+pub mod meter;
 pub mod mtu;
+pub mod policer;
 pub mod queue;
 pub mod rate;
 pub mod reorder;
+pub mod slots;
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use woshou_tcp::Instant;
 
-use crate::seed::{Chance, Luck};
+use crate::seed::{Chance, Luck, Stream};
 use delay::Delay;
 use ecn::Marking;
 use loss::{Loss, LossCause, Weather};
+use meter::Meter;
 use mtu::Mtu;
+use policer::{Bucket, Policer};
 use queue::{Bottleneck, Queue};
 use rate::Rate;
 use reorder::{Lane, Reordering};
+use slots::Slots;
 
 /// What one direction of a link does to packets. The default does nothing at all to them, in no time.
 #[derive(Clone, Debug, Default)]
 pub struct Path {
     /// The largest packet; `None`: any.
     pub mtu: Option<Mtu>,
+    /// What is dropped before it comes to the bottleneck because it came too fast; `None`: nothing.
+    pub policer: Option<Policer>,
     /// What may wait at the bottleneck. Without a `rate` nothing ever waits.
     pub queue: Queue,
     /// When it marks packets (RFC 3168); `None`: never. Without a `rate` nothing is ever marked.
@@ -50,6 +59,8 @@ pub struct Path {
     pub delay: Delay,
     /// What is held back.
     pub reordering: Reordering,
+    /// When deliveries take place; `None`: at any time. What is held back keeps to it too.
+    pub slots: Option<Slots>,
 }
 
 impl Path {
@@ -100,46 +111,66 @@ pub(crate) enum Fate {
 pub(crate) struct Direction {
     pub(crate) path: Path,
     chance: Chance,
+    /// Draws that were added after those of `chance`: a stream of their own keeps the luck of the first.
+    more_chance: Chance,
+    bucket: Bucket,
     bottleneck: Bottleneck,
     weather: Weather,
     lane: Lane,
     taken: u64,
+    meter: Meter,
 }
 
 impl Direction {
-    pub(crate) fn new(path: Path, chance: Chance) -> Self {
+    /// One direction of link `link` of the world with this seed; `forth`: from its first end to its second.
+    pub(crate) fn new(path: Path, seed: u64, link: u32, forth: bool) -> Self {
         Self {
             path,
-            chance,
+            chance: Chance::new(seed, Stream::Direction(link, forth)),
+            more_chance: Chance::new(seed, Stream::DirectionMore(link, forth)),
+            bucket: Bucket::default(),
             bottleneck: Bottleneck::default(),
             weather: Weather::default(),
             lane: Lane::default(),
             taken: 0,
+            meter: Meter::default(),
         }
+    }
+
+    /// What its bottleneck did since the beginning, or since the meter was reset.
+    pub(crate) const fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Lets the meter begin anew.
+    pub(crate) fn reset_meter(&mut self) {
+        self.meter = Meter::default();
+    }
+
+    /// Octets at its bottleneck at `now`, the packet being sent included.
+    pub(crate) fn queued(&self, now: Instant) -> u64 {
+        self.bottleneck.octets_at(now)
     }
 
     /// A packet comes at `now`, which is never before an earlier packet's.
     pub(crate) fn offer(&mut self, now: Instant, octets: &Bytes) -> Fate {
         // All draws, always, before anything is decided.
         let mut draw = || self.chance.draw();
-        let loss_luck = [draw(), draw(), draw()];
+        let [by_chance, change, in_burst] = [draw(), draw(), draw()];
         let (corrupts, bit, doubles) = (draw(), draw(), draw());
-        let copy_luck = [[draw(), draw()], [draw(), draw()]];
+        let copies = [[draw(), draw()], [draw(), draw()]];
+        let mut draw = || self.more_chance.draw();
+        let (bare, holds) = (draw(), [draw(), draw()]);
+        let loss_luck = [by_chance, change, in_burst, bare];
+        let [[jitter, held], [second_jitter, second_held]] = copies;
+        let copy_luck = [
+            [jitter, held, holds[0]],
+            [second_jitter, second_held, holds[1]],
+        ];
 
-        if self.path.mtu.is_some_and(|mtu| octets.len() > mtu.octets) {
-            return Fate::Lost(LossCause::TooBig);
-        }
-        let left_at = match self.path.rate {
-            None => now,
-            Some(rate) => {
-                match self
-                    .bottleneck
-                    .admit(now, octets.len(), self.path.queue, rate)
-                {
-                    Some(left_at) => left_at,
-                    None => return Fate::Lost(LossCause::QueueFull),
-                }
-            }
+        let left_at = match self.admit(now, octets.len()) {
+            Ok(left_at) => left_at,
+            Err(cause) => return Fate::Lost(cause),
         };
         let marked = self.mark(octets);
         let octets = marked.as_ref().unwrap_or(octets);
@@ -170,23 +201,50 @@ impl Direction {
         }
     }
 
-    /// The packet that was queued last, marked, where it has to be.
-    fn mark(&self, octets: &Bytes) -> Option<Bytes> {
-        let marking = self.path.marking?;
-        let long = self.bottleneck.octets() > marking.above;
-        long.then(|| ecn::marked(octets)).flatten()
+    /// When a packet of `size` octets that comes at `now` will have left the bottleneck.
+    fn admit(&mut self, now: Instant, size: usize) -> Result<Instant, LossCause> {
+        if self.path.mtu.is_some_and(|mtu| size > mtu.octets) {
+            return Err(LossCause::TooBig);
+        }
+        if let Some(policer) = self.path.policer
+            && !self.bucket.takes(now, size, policer)
+        {
+            self.meter.refused += 1;
+            return Err(LossCause::Policed);
+        }
+        let Some(rate) = self.path.rate else {
+            return Ok(now);
+        };
+        let Some(left_at) = self.bottleneck.admit(now, size, self.path.queue, rate) else {
+            self.meter.refused += 1;
+            return Err(LossCause::QueueFull);
+        };
+        let takes = rate.time(size);
+        let wait = left_at.since(now).saturating_sub(takes);
+        self.meter.sent(size, wait, takes);
+        Ok(left_at)
     }
 
-    fn copy(&mut self, left_at: Instant, [jitter, holds]: [Luck; 2]) -> Copy {
+    /// The packet that was queued last, marked, where it has to be.
+    fn mark(&mut self, octets: &Bytes) -> Option<Bytes> {
+        let marking = self.path.marking?;
+        let long = self.bottleneck.octets() > marking.above;
+        let marked = long.then(|| ecn::marked(octets)).flatten();
+        self.meter.marked += u64::from(marked.is_some());
+        marked
+    }
+
+    fn copy(&mut self, left_at: Instant, [jitter, holds, how_long]: [Luck; 3]) -> Copy {
         let due_at = self.path.delay.arrival(left_at, jitter);
         let held = holds.hits(self.path.reordering.chance);
         let at = if held {
-            due_at + self.path.reordering.hold
+            due_at + self.path.reordering.held_for(how_long)
         } else if self.path.delay.overtakes {
             due_at
         } else {
             self.lane.in_order(due_at)
         };
+        let at = self.path.slots.map_or(at, |slots| slots.next(at));
         Copy { at, held }
     }
 }
@@ -195,11 +253,10 @@ impl Direction {
 mod tests {
     use super::loss::Bursts;
     use super::*;
-    use crate::seed::Stream;
     use std::sync::Arc;
 
     fn direction(path: Path) -> Direction {
-        Direction::new(path, Chance::new(1, Stream::Direction(0, true)))
+        Direction::new(path, 1, 0, true)
     }
 
     fn packet(size: usize) -> Bytes {
@@ -395,13 +452,116 @@ mod tests {
     }
 
     #[test]
+    fn bursts_of_a_rate_and_a_length() {
+        for (rate, mean) in [(0.01, 1.0), (0.01, 5.0), (0.03, 20.0), (0.1, 3.0)] {
+            let loss = Loss {
+                bursts: Some(Bursts::of(rate, mean)),
+                ..Loss::default()
+            };
+            let path = Path {
+                loss,
+                ..Path::default()
+            };
+            let n = 400_000;
+            let lost = losses(path, n);
+            let total = lost.iter().flatten().count() as f64;
+            let begun = lost
+                .windows(2)
+                .filter(|pair| pair[0].is_none() && pair[1].is_some())
+                .count() as f64;
+            let (seen_rate, seen_mean) = (total / n as f64, total / begun);
+            assert!(
+                (seen_rate / rate - 1.0).abs() < 0.15,
+                "{rate} {mean}: {seen_rate}"
+            );
+            // A burst of one may be followed at once by another: 1 % of them at a rate of 1 %.
+            assert!(
+                (seen_mean / mean - 1.0).abs() < 0.15,
+                "{rate} {mean}: {seen_mean}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_bare_acknowledgements_are_lost_as_such() {
+        let mut ack = vec![0; 40];
+        ack[0] = 0x45;
+        ack[3] = 40;
+        ack[9] = 6;
+        ack[32] = 0x50;
+        ack[33] = 0x10;
+        let mut text = ack.clone();
+        text.push(1);
+        text[3] = 41;
+        let mut direction = direction(Path {
+            loss: Loss {
+                bare_acks: 0.25,
+                ..Loss::default()
+            },
+            ..Path::default()
+        });
+        let mut lost = |packet: &[u8]| {
+            let packet = Bytes::copy_from_slice(packet);
+            let gone = Fate::Lost(LossCause::Ack);
+            (0..10_000)
+                .filter(|&i| direction.offer(Instant::from_micros(i), &packet) == gone)
+                .count()
+        };
+        let acks = lost(&ack);
+        assert!((2_300..2_700).contains(&acks), "{acks}");
+        assert_eq!(lost(&text), 0);
+    }
+
+    #[test]
+    fn holds_are_spread_over_their_range() {
+        let ms = Duration::from_millis;
+        let path = Path {
+            reordering: Reordering::between(0.1, ms(1), ms(20)),
+            ..Path::default()
+        };
+        let mut holds = Vec::new();
+        for (i, fate) in fates(path, 50_000).into_iter().enumerate() {
+            let Fate::Carried { first, .. } = fate else {
+                panic!("lost")
+            };
+            let held_for = first.at.since(Instant::from_micros(i as u64));
+            assert_eq!(first.held, held_for >= ms(1));
+            if first.held {
+                holds.push(held_for);
+            }
+        }
+        assert!((4_700..5_300).contains(&holds.len()), "{}", holds.len());
+        let most = holds.iter().max().copied().unwrap_or_default();
+        assert!(most <= ms(20) && most > ms(19), "{most:?}");
+        let mean = holds.iter().sum::<Duration>() / 5_000;
+        assert!(mean > ms(9) && mean < ms(12), "{mean:?}");
+    }
+
+    #[test]
+    fn slots_gather_what_comes_between_them() {
+        let path = Path {
+            slots: Some(Slots {
+                every: Duration::from_micros(250),
+            }),
+            ..Path::default()
+        };
+        let at: Vec<_> = fates(path, 1_000).into_iter().map(arrival).collect();
+        assert!(at.iter().all(|nanos| nanos % 250_000 == 0));
+        let bunches = at.windows(2).filter(|pair| pair[1] > pair[0]).count();
+        assert_eq!(bunches, 4, "0, 250, 500, 750 and 1000 us");
+    }
+
+    #[test]
     fn one_parameter_does_not_change_the_luck_of_another() {
         let loss = Loss {
             chance: 0.1,
             ..Loss::default()
         };
         let plain = Path {
-            loss,
+            loss: Loss {
+                bare_acks: 0.5, // Of none that are here.
+                ..loss
+            },
             ..Path::default()
         };
         let expected = losses(plain.clone(), 1000);
@@ -423,6 +583,7 @@ mod tests {
                 reordering: Reordering {
                     chance: 0.5,
                     hold: Duration::from_millis(1),
+                    ..Reordering::default()
                 },
                 ..plain.clone()
             },
@@ -449,6 +610,7 @@ mod tests {
             reordering: Reordering {
                 chance: 0.2,
                 hold: Duration::from_millis(5),
+                ..Reordering::default()
             },
             ..Path::default()
         };

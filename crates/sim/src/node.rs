@@ -37,6 +37,7 @@ impl Node {
         let config = woshou_stack::Config {
             tcp: Arc::clone(&host.tcp),
             ephemeral_ports: host.ephemeral_ports.clone(),
+            memory: host.memory,
             ..woshou_stack::Config::default()
         };
         let mut stack = Stack::new(Arc::new(config), secret);

@@ -171,6 +171,7 @@ impl Scenario {
                 story.forth.reordering = Reordering {
                     chance: 0.25,
                     hold: Duration::from_millis(5),
+                    ..Reordering::default()
                 };
                 story
             }

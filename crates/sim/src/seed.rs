@@ -8,6 +8,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 pub enum Stream {
     /// One direction of a link, by the link's number; `true` from its first end to its second.
     Direction(u32, bool),
+    /// More of the same direction: draws that were added later, apart from the first so that its luck stays as it was.
+    DirectionMore(u32, bool),
     /// The secrets of a host's stack, by the host's number.
     Stack(u32),
     /// An application, by a number its maker chose.
@@ -23,6 +25,7 @@ impl Stream {
             Self::Stack(host) => (2, host),
             Self::App(app) => (3, app),
             Self::Scenario => (4, 0),
+            Self::DirectionMore(link, forth) => (if forth { 5 } else { 6 }, link),
         };
         (u64::from(number) << 8) | kind
     }
@@ -100,6 +103,8 @@ mod tests {
             first(7, Stream::Stack(0)),
             first(7, Stream::App(0)),
             first(7, Stream::Scenario),
+            first(7, Stream::DirectionMore(0, true)),
+            first(7, Stream::DirectionMore(0, false)),
         ] {
             assert_ne!(forth, other);
         }

@@ -56,12 +56,21 @@ pub trait Watcher {
     fn arrived(&mut self, _sight: &Sight<'_>) {}
     /// A packet that just left will never arrive; said at once, not when it would have arrived.
     fn lost(&mut self, _sight: &Sight<'_>, _cause: LossCause) {}
+    /// Whether it wants to hear what happens inside TCP; asked once, when the world begins. Where nobody does, no trace is
+    /// kept, which makes the world faster.
+    fn wants_tcp(&self) -> bool {
+        true
+    }
     /// Something happened inside the TCP of a host, to the connection between `who`.
     fn tcp(&mut self, _host: HostId, _now: Instant, _who: &Endpoints, _event: &TraceEvent) {}
 }
 
 /// Watches nothing.
-impl Watcher for () {}
+impl Watcher for () {
+    fn wants_tcp(&self) -> bool {
+        false
+    }
+}
 
 /// Both watch, the first one first.
 impl<A: Watcher, B: Watcher> Watcher for (A, B) {
@@ -76,6 +85,9 @@ impl<A: Watcher, B: Watcher> Watcher for (A, B) {
     fn lost(&mut self, sight: &Sight<'_>, cause: LossCause) {
         self.0.lost(sight, cause);
         self.1.lost(sight, cause);
+    }
+    fn wants_tcp(&self) -> bool {
+        self.0.wants_tcp() || self.1.wants_tcp()
     }
     fn tcp(&mut self, host: HostId, now: Instant, who: &Endpoints, event: &TraceEvent) {
         self.0.tcp(host, now, who, event);
@@ -92,6 +104,9 @@ impl<W: Watcher + ?Sized> Watcher for &mut W {
     }
     fn lost(&mut self, sight: &Sight<'_>, cause: LossCause) {
         (**self).lost(sight, cause);
+    }
+    fn wants_tcp(&self) -> bool {
+        (**self).wants_tcp()
     }
     fn tcp(&mut self, host: HostId, now: Instant, who: &Endpoints, event: &TraceEvent) {
         (**self).tcp(host, now, who, event);

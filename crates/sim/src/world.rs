@@ -4,6 +4,7 @@ mod user;
 mod wire;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use woshou_stack::{Cidr, LinkConfig, Medium, Stack};
@@ -12,6 +13,7 @@ use woshou_tcp::Instant;
 use crate::app::{App, Report};
 use crate::clock::Agenda;
 use crate::host::{Host, HostId};
+use crate::link::meter::Meter;
 use crate::link::{Direction, Path};
 use crate::node::{Node, Port};
 use crate::seed::{Chance, Stream};
@@ -20,6 +22,10 @@ use crate::watch::{PacketId, Trouble, Watcher};
 /// A link of a [`World`], by the number in which it was added, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct LinkId(pub u32);
+
+/// A pair of paths of a [`World`], forth and back, by the number in which it was added, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PathsId(u32);
 
 /// A program of a [`World`]: its host, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,8 +91,10 @@ struct Flight {
 #[derive(Debug)]
 struct Link {
     ends: [HostId; 2],
-    forth: Direction,
-    back: Direction,
+    /// Which of the world's paths it uses.
+    paths: PathsId,
+    /// How much longer its packets take, forth and back.
+    extra: [Duration; 2],
 }
 
 /// A network in virtual time.
@@ -98,7 +106,11 @@ pub struct World<'w> {
     agenda: Agenda<Happening>,
     nodes: Vec<Node>,
     links: Vec<Link>,
+    /// Forth and back.
+    paths: Vec<[Direction; 2]>,
     watcher: Option<&'w mut dyn Watcher>,
+    /// Whether the watcher is told what happens inside TCP.
+    hears_tcp: bool,
     traffic: Traffic,
     /// What happened without time passing.
     at_once: u32,
@@ -128,7 +140,9 @@ impl<'w> World<'w> {
             agenda: Agenda::default(),
             nodes: Vec::new(),
             links: Vec::new(),
+            paths: Vec::new(),
             watcher: None,
+            hears_tcp: false,
             traffic: Traffic::default(),
             at_once: 0,
         }
@@ -138,6 +152,7 @@ impl<'w> World<'w> {
     #[must_use]
     pub fn watched(seed: u64, watcher: &'w mut dyn Watcher) -> Self {
         Self {
+            hears_tcp: watcher.wants_tcp(),
             watcher: Some(watcher),
             ..Self::new(seed)
         }
@@ -147,8 +162,7 @@ impl<'w> World<'w> {
     pub fn add_host(&mut self, host: Host) -> HostId {
         let id = HostId(number(self.nodes.len()));
         let secret = Chance::new(self.seed, Stream::Stack(id.0)).secret();
-        self.nodes
-            .push(Node::new(host, secret, self.watcher.is_some()));
+        self.nodes.push(Node::new(host, secret, self.hears_tcp));
         id
     }
 
@@ -156,18 +170,39 @@ impl<'w> World<'w> {
     ///
     /// Each routes the other's addresses out of this link, and by its first link everything else too.
     pub fn add_link(&mut self, a: HostId, b: HostId, forth: Path, back: Path) -> LinkId {
+        let paths = self.add_paths(forth, back);
+        self.add_link_through(paths, a, b, [Duration::ZERO; 2])
+    }
+
+    /// Adds a pair of paths that several links may use.
+    pub fn add_paths(&mut self, forth: Path, back: Path) -> PathsId {
+        let id = PathsId(number(self.paths.len()));
+        let direction = |path, is_forth| Direction::new(path, self.seed, id.0, is_forth);
+        let both = [direction(forth, true), direction(back, false)];
+        self.paths.push(both);
+        id
+    }
+
+    /// Joins two hosts by a link that uses `paths`: the packets of all links that do share one bottleneck, one queue and one
+    /// luck, in each direction. After the path, those of this link take `extra` longer (forth, back).
+    ///
+    /// With it several senders and receivers meet at one bottleneck (a "dumbbell"), each with its own round trip.
+    pub fn add_link_through(
+        &mut self,
+        paths: PathsId,
+        a: HostId,
+        b: HostId,
+        extra: [Duration; 2],
+    ) -> LinkId {
         let id = LinkId(number(self.links.len()));
-        let direction = |path, is_forth| {
-            Direction::new(
-                path,
-                Chance::new(self.seed, Stream::Direction(id.0, is_forth)),
-            )
-        };
-        self.links.push(Link {
-            ends: [a, b],
-            forth: direction(forth, true),
-            back: direction(back, false),
-        });
+        let ends = [a, b];
+        self.links.push(Link { ends, paths, extra });
+        self.plug_in(id, a, b);
+        id
+    }
+
+    /// Tells both hosts of their link.
+    fn plug_in(&mut self, id: LinkId, a: HostId, b: HostId) {
         for (host, peer, first) in [(a, b, true), (b, a, false)] {
             let peer = self.node(peer).host.addresses();
             let node = self.node_mut(host);
@@ -175,7 +210,9 @@ impl<'w> World<'w> {
                 medium: Medium::Ip,
                 mtu: node.host.mtu,
                 addresses: node.host.addresses().map(single).to_vec(),
-                checksum_offload: node.host.checksum_offload || node.host.gso_max > 0,
+                checksum_offload: node.host.checksum_offload
+                    || node.host.gso_max > 0
+                    || node.host.trusts_wire,
                 gso_max: node.host.gso_max,
             });
             for address in peer {
@@ -201,13 +238,30 @@ impl<'w> World<'w> {
                 first,
             });
         }
-        id
     }
 
     /// Replaces what one direction of a link does (`forth`: from its first end to its second). Packets under
     /// way stay under way; queue, count and luck go on.
     pub fn set_path(&mut self, link: LinkId, forth: bool, path: Path) {
         self.direction_mut(link, forth).path = path;
+    }
+
+    /// What the bottleneck of one direction of a link did (`forth`: from its first end to its second), all links that share
+    /// it together.
+    #[must_use]
+    pub fn meter(&self, link: LinkId, forth: bool) -> &Meter {
+        self.direction(link, forth).meter()
+    }
+
+    /// Lets that meter begin anew, now.
+    pub fn reset_meter(&mut self, link: LinkId, forth: bool) {
+        self.direction_mut(link, forth).reset_meter();
+    }
+
+    /// Octets at the bottleneck of one direction of a link now, the packet being sent included.
+    #[must_use]
+    pub fn queued(&self, link: LinkId, forth: bool) -> u64 {
+        self.direction(link, forth).queued(self.now())
     }
 
     /// Puts a program on a host; it starts at the next [`step`](Self::step), those put on first before it.

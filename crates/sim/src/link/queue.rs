@@ -1,6 +1,7 @@
 //! The queue in front of the bottleneck: first in, first out, and the tail is dropped.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use woshou_tcp::Instant;
 
@@ -15,6 +16,39 @@ pub struct Queue {
     pub packets: Option<usize>,
 }
 
+impl Queue {
+    /// So many octets.
+    #[must_use]
+    pub const fn of_octets(octets: u64) -> Self {
+        Self {
+            octets: Some(octets),
+            packets: None,
+        }
+    }
+
+    /// So many packets.
+    #[must_use]
+    pub const fn of_packets(packets: usize) -> Self {
+        Self {
+            octets: None,
+            packets: Some(packets),
+        }
+    }
+
+    /// So many bandwidth-delay products of a line and a round trip, in octets; at least `least` octets.
+    #[must_use]
+    pub fn of_bdp(products: f64, rate: Rate, round_trip: Duration, least: u64) -> Self {
+        let product = rate.bits_per_second as f64 / 8.0 * round_trip.as_secs_f64();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "octets of a queue; casts saturate"
+        )]
+        let octets = (products * product).round() as u64;
+        Self::of_octets(octets.max(least))
+    }
+}
+
 /// The queue and the sender behind it.
 #[derive(Debug, Default)]
 pub(super) struct Bottleneck {
@@ -27,6 +61,13 @@ impl Bottleneck {
     /// Octets in it, as of the last packet.
     pub(super) const fn octets(&self) -> u64 {
         self.octets
+    }
+
+    /// Octets in it at `now`, the packet being sent included.
+    pub(super) fn octets_at(&self, now: Instant) -> u64 {
+        let waits = |&&(left_at, _): &&(Instant, u64)| left_at > now;
+        let waiting = self.waiting.iter().rev().take_while(waits);
+        waiting.map(|&(_, octets)| octets).sum()
     }
 
     /// When a packet that comes now will have left; `None` when there is no room for it.
@@ -71,6 +112,37 @@ mod tests {
             .map(|&at| bottleneck.admit(MS(at), 1000, queue, Rate::new(8_000_000)))
             .map(|left| left.map(Instant::as_millis))
             .collect()
+    }
+
+    #[test]
+    fn sizes() {
+        let ms = Duration::from_millis;
+        let rate = Rate::new(100_000_000);
+        // 100 Mbit/s for 20 ms are 250,000 octets.
+        assert_eq!(
+            Queue::of_bdp(1.0, rate, ms(20), 0),
+            Queue::of_octets(250_000)
+        );
+        assert_eq!(
+            Queue::of_bdp(0.25, rate, ms(20), 0),
+            Queue::of_octets(62_500)
+        );
+        assert_eq!(
+            Queue::of_bdp(0.25, rate, ms(20), 70_000),
+            Queue::of_octets(70_000)
+        );
+        assert_eq!(Queue::of_packets(3).packets, Some(3));
+    }
+
+    #[test]
+    fn what_waits_now() {
+        let mut bottleneck = Bottleneck::default();
+        for _ in 0..3 {
+            bottleneck.admit(MS(0), 1000, Queue::default(), Rate::new(8_000_000));
+        }
+        for (at, octets) in [(0, 3000), (1, 2000), (2, 1000), (3, 0)] {
+            assert_eq!(bottleneck.octets_at(MS(at)), octets);
+        }
     }
 
     #[test]

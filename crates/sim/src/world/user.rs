@@ -19,7 +19,7 @@ impl World<'_> {
         let packet = Packet {
             octets,
             owner,
-            checksum_valid: false,
+            checksum_valid: node.host.trusts_wire,
             segment_size: None,
         };
         node.stack.handle_packet(now, inside, packet);
@@ -102,10 +102,12 @@ impl World<'_> {
         let now = self.now();
         let mut any = false;
         while !self.is_stuck() {
-            let Some(transmit) = self.node_mut(host).stack.poll_transmit(now) else {
+            let node = self.node_mut(host);
+            let finishes = !node.host.trusts_wire;
+            let Some(transmit) = node.stack.poll_transmit(now) else {
                 break;
             };
-            let (inside, packets) = (transmit.link, device::packets(&transmit));
+            let (inside, packets) = (transmit.link, device::packets(&transmit, finishes));
             any = true;
             self.at_once += 1;
             self.tell(host);

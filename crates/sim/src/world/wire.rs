@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Flight, Happening, LinkId, World};
+use super::{Flight, Happening, LinkId, PathsId, World};
 use crate::host::HostId;
 use crate::link::loss::LossCause;
 use crate::link::{Copy, Direction, Fate};
@@ -10,14 +10,16 @@ use crate::node::Port;
 use crate::watch::{PacketId, Sight, Trouble};
 
 impl World<'_> {
-    /// One direction of a link.
+    /// The direction whose bottleneck packets of `link` use.
+    pub(super) fn direction(&self, link: LinkId, forth: bool) -> &Direction {
+        let PathsId(paths) = self.links[link.0 as usize].paths; // Promised by the caller: see the type's documentation.
+        &self.paths[paths as usize][usize::from(!forth)]
+    }
+
+    /// The same, to change.
     pub(super) fn direction_mut(&mut self, link: LinkId, forth: bool) -> &mut Direction {
-        let link = &mut self.links[link.0 as usize]; // Promised by the caller: see the type's documentation.
-        if forth {
-            &mut link.forth
-        } else {
-            &mut link.back
-        }
+        let PathsId(paths) = self.links[link.0 as usize].paths; // As above.
+        &mut self.paths[paths as usize][usize::from(!forth)]
     }
 
     /// Sender and receiver of one direction of a link.
@@ -81,6 +83,8 @@ impl World<'_> {
         else {
             return;
         };
+        let [extra_forth, extra_back] = self.links[link.0 as usize].extra; // As above.
+        let extra = if forth { extra_forth } else { extra_back };
         self.traffic.corrupted += u64::from(corrupted);
         self.traffic.marked += u64::from(marked);
         self.traffic.duplicated += u64::from(second.is_some());
@@ -101,7 +105,7 @@ impl World<'_> {
                 octets: octets.clone(),
                 trouble,
             };
-            self.agenda.push(at, Happening::Arrival(flight));
+            self.agenda.push(at + extra, Happening::Arrival(flight));
         }
     }
 

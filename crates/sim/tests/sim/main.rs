@@ -1,6 +1,7 @@
 //! Whole networks, run to the end.
 
 mod ecn;
+mod experiment;
 mod log;
 mod mtu;
 mod scenarios;

@@ -66,7 +66,9 @@ fn path(chance: &mut Chance) -> Path {
         reordering: Reordering {
             chance: 0.05,
             hold: millis(chance, 1, 60),
+            ..Reordering::default()
         },
+        ..Path::default()
     }
 }
 
