@@ -7,8 +7,15 @@ use core::time::Duration;
 
 use crate::time::Instant;
 
+mod cubic;
+mod curve;
+mod dctcp;
+mod hystart;
 mod new_reno;
+mod slow_start;
 
+pub use cubic::Cubic;
+pub use dctcp::Dctcp;
 pub use new_reno::NewReno;
 
 /// What one acknowledgement told. Octets are of text, and of FIN.
@@ -145,6 +152,9 @@ pub trait CongestionControl: Debug + Send {
     fn on_sent(&mut self, _sent: &SentText) {}
     /// A transmission was declared lost.
     fn on_lost(&mut self, _now: Instant, _lost: &LostText) {}
+    /// The connection goes on from another algorithm, whose cwnd and ssthresh these were ([`crate::Connection::set_congestion`]).
+    /// By default this one starts as on a new connection.
+    fn take_over(&mut self, _now: Instant, _window: u64, _threshold: u64) {}
     /// The segment size changed (path MTU).
     fn set_mss(&mut self, mss: u32);
     /// cwnd, octets.
@@ -176,10 +186,12 @@ pub trait CongestionControl: Debug + Send {
     fn name(&self) -> &'static str;
 }
 
-/// The algorithms that come with the crate, by the names that users write: `newreno` (also `reno`).
+/// The algorithms that come with the crate, by the names that users write: `cubic`, `dctcp`, `newreno` (also `reno`).
 #[must_use]
 pub fn by_name(name: &str) -> Option<Arc<dyn CongestionFactory>> {
     match name {
+        "cubic" => Some(Arc::new(Cubic::factory())),
+        "dctcp" => Some(Arc::new(Dctcp::factory())),
         "newreno" | "reno" => Some(Arc::new(NewReno::factory())),
         _ => None,
     }
@@ -192,4 +204,9 @@ pub trait CongestionFactory: Debug + Send + Sync {
     fn make(&self, mss: u32, initial_window: u64) -> Box<dyn CongestionControl>;
     /// The algorithm's name.
     fn name(&self) -> &'static str;
+    /// Whether the algorithm cannot do without ECN: connections ask for it then, whatever [`crate::Config::ecn`] says (RFC 8257
+    /// section 3).
+    fn needs_ecn(&self) -> bool {
+        false
+    }
 }

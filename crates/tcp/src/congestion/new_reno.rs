@@ -2,8 +2,12 @@
 
 use alloc::boxed::Box;
 
-use super::{AckSample, CongestionControl, CongestionFactory, Trouble};
+use super::slow_start::{self, Limit};
+use super::{AckSample, CongestionControl, CongestionFactory, SentText, Trouble};
 use crate::time::Instant;
+
+/// Segments that one acknowledgement may open the window by in slow start: "L" of RFC 3465 section 2.3.
+const L: u64 = 2;
 
 /// NewReno's state: two numbers and a remainder.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +18,7 @@ pub struct NewReno {
     ssthresh: u64,
     /// Octets acknowledged towards the next segment of congestion avoidance (RFC 3465 section 2.1).
     acked_in_avoidance: u64,
-    /// Slow start after a timeout: one segment an acknowledgement at most (RFC 3465 section 2.3).
-    careful: bool,
+    limit: Limit,
     /// cwnd and ssthresh before the last loss or timeout.
     before: Option<(u64, u64)>,
 }
@@ -30,24 +33,37 @@ impl NewReno {
         Factory
     }
 
+    pub(super) fn new(mss: u32, initial_window: u64) -> Self {
+        Self {
+            mss: u64::from(mss).max(1),
+            initial_window,
+            cwnd: initial_window,
+            ssthresh: u64::MAX,
+            acked_in_avoidance: 0,
+            limit: Limit::default(),
+            before: None,
+        }
+    }
+
     /// RFC 5681 equation 4: half of what flies, two segments at the least.
     fn halve(&mut self, in_flight: u64) {
         self.ssthresh = (in_flight / 2).max(2 * self.mss);
         self.acked_in_avoidance = 0;
     }
+
+    /// The network marked packets: the window falls to `to`. A mark never opens it, which is below the threshold's floor after
+    /// a timeout; and what came before it is not restored (RFC 4015 section 3.2, step 7).
+    pub(super) fn on_mark(&mut self, to: u64) {
+        self.ssthresh = to.max(2 * self.mss);
+        self.cwnd = self.cwnd.min(self.ssthresh);
+        self.acked_in_avoidance = 0;
+        self.before = None;
+    }
 }
 
 impl CongestionFactory for Factory {
     fn make(&self, mss: u32, initial_window: u64) -> Box<dyn CongestionControl> {
-        Box::new(NewReno {
-            mss: u64::from(mss),
-            initial_window,
-            cwnd: initial_window,
-            ssthresh: u64::MAX,
-            acked_in_avoidance: 0,
-            careful: false,
-            before: None,
-        })
+        Box::new(NewReno::new(mss, initial_window))
     }
 
     fn name(&self) -> &'static str {
@@ -63,11 +79,11 @@ impl CongestionControl for NewReno {
         }
         if self.cwnd < self.ssthresh {
             // RFC 5681 equation 2, by octets (RFC 3465 sections 2.2, 2.3).
-            let most = if self.careful { self.mss } else { 2 * self.mss };
-            self.cwnd += sample.acked.min(most);
+            let counted = self.limit.of(sample.acked, self.mss, L);
+            self.cwnd += slow_start::growth(self.cwnd, self.ssthresh, self.mss, counted);
             return;
         }
-        self.careful = false;
+        self.limit.careful = false;
         // RFC 5681 section 3.1: one segment a round trip, counted in octets (RFC 3465 section 2.1).
         self.acked_in_avoidance += sample.acked;
         if self.acked_in_avoidance >= self.cwnd {
@@ -86,14 +102,10 @@ impl CongestionControl for NewReno {
                 self.halve(in_flight);
                 self.cwnd = self.ssthresh;
             }
-            // A mark never opens the window, which is below the threshold's floor after a timeout.
-            Trouble::Marked => {
-                self.halve(in_flight);
-                self.cwnd = self.cwnd.min(self.ssthresh);
-            }
+            Trouble::Marked => self.on_mark(in_flight / 2),
             Trouble::Timeout => {
                 self.halve(in_flight);
-                self.careful = true;
+                self.limit.careful = true;
                 self.cwnd = self.mss; // LW, RFC 5681 equation 4 and section 3.1
             }
             // RFC 5681 section 4.1: RW = min(IW, cwnd).
@@ -115,8 +127,17 @@ impl CongestionControl for NewReno {
         if let Some((cwnd, ssthresh)) = self.before.take() {
             self.cwnd = self.cwnd.max(cwnd);
             self.ssthresh = self.ssthresh.max(ssthresh);
-            self.careful = false;
+            self.limit.careful = false;
         }
+    }
+
+    fn on_sent(&mut self, sent: &SentText) {
+        self.limit.on_sent(sent.octets);
+    }
+
+    fn take_over(&mut self, _now: Instant, window: u64, threshold: u64) {
+        self.cwnd = window.max(self.mss);
+        self.ssthresh = threshold;
     }
 
     fn set_mss(&mut self, mss: u32) {
