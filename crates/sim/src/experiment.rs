@@ -18,6 +18,7 @@
 mod algorithm;
 mod arrivals;
 mod figures;
+pub mod matrix;
 mod monitor;
 mod run;
 mod samples;

@@ -7,6 +7,7 @@
 //! Every packet draws the same number of random numbers whatever becomes of it, so a change of one parameter
 //! leaves the luck of the others as it was.
 
+pub mod codel;
 pub mod corrupt;
 pub mod delay;
 pub mod ecn;
@@ -25,6 +26,9 @@ use bytes::Bytes;
 use woshou_tcp::Instant;
 
 use crate::seed::{Chance, Luck, Stream};
+use crate::watch::PacketId;
+use crate::world::LinkId;
+use codel::{Codel, ManagedQueue, Waiting};
 use delay::Delay;
 use ecn::Marking;
 use loss::{Loss, LossCause, Weather};
@@ -45,6 +49,8 @@ pub struct Path {
     pub policer: Option<Policer>,
     /// What may wait at the bottleneck. Without a `rate` nothing ever waits.
     pub queue: Queue,
+    /// How the queue is kept short; `None`: only its tail is dropped. Without a `rate` nothing ever waits.
+    pub codel: Option<Codel>,
     /// When it marks packets (RFC 3168); `None`: never. Without a `rate` nothing is ever marked.
     pub marking: Option<Marking>,
     /// How fast the bottleneck sends; `None`: at once.
@@ -104,6 +110,32 @@ pub(crate) enum Fate {
         /// Its double.
         second: Option<Copy>,
     },
+    /// It waits in a queue that decides later: call [`Direction::serve`] when the line is free.
+    Waits,
+}
+
+/// Which packet of the world it is, to find it again after it waited.
+pub(crate) type Ticket = (LinkId, PacketId);
+
+/// What a turn of a managed queue brought.
+#[derive(Debug, Default)]
+pub(crate) struct Served {
+    /// Packets that were dropped.
+    pub(crate) dropped: Vec<(Ticket, Bytes)>,
+    /// The packet that is sent now, what becomes of it, and when the line is free again.
+    pub(crate) sent: Option<(Ticket, Bytes, Fate, Instant)>,
+}
+
+/// The luck of one packet, drawn when it comes.
+#[derive(Clone, Copy, Debug)]
+struct Draws {
+    /// By chance, change of the bursts' state, in a burst, as a bare acknowledgement.
+    loss: [Luck; 4],
+    corrupts: Luck,
+    bit: Luck,
+    doubles: Luck,
+    /// For each copy: jitter, whether it is held, for how long.
+    copies: [[Luck; 3]; 2],
 }
 
 /// A path in use.
@@ -119,6 +151,10 @@ pub(crate) struct Direction {
     lane: Lane,
     taken: u64,
     meter: Meter,
+    /// Used where the path has a [`Codel`]: what waits, what is being sent, and until when.
+    managed: ManagedQueue<(Ticket, Draws)>,
+    sending: u64,
+    free_at: Instant,
 }
 
 impl Direction {
@@ -134,6 +170,9 @@ impl Direction {
             lane: Lane::default(),
             taken: 0,
             meter: Meter::default(),
+            managed: ManagedQueue::default(),
+            sending: 0,
+            free_at: Instant::ZERO,
         }
     }
 
@@ -149,60 +188,133 @@ impl Direction {
 
     /// Octets at its bottleneck at `now`, the packet being sent included.
     pub(crate) fn queued(&self, now: Instant) -> u64 {
-        self.bottleneck.octets_at(now)
+        let sending = if self.free_at > now { self.sending } else { 0 };
+        self.bottleneck.octets_at(now) + self.managed.octets() + sending
+    }
+
+    /// All draws of a packet, always, before anything is decided.
+    fn draw(&mut self) -> Draws {
+        let mut draw = || self.chance.draw();
+        let [by_chance, change, in_burst] = [draw(), draw(), draw()];
+        let [corrupts, bit, doubles] = [draw(), draw(), draw()];
+        let [jitter, held, second_jitter, second_held] = [draw(), draw(), draw(), draw()];
+        let mut more = || self.more_chance.draw();
+        let [bare, hold, second_hold] = [more(), more(), more()];
+        Draws {
+            loss: [by_chance, change, in_burst, bare],
+            corrupts,
+            bit,
+            doubles,
+            copies: [
+                [jitter, held, hold],
+                [second_jitter, second_held, second_hold],
+            ],
+        }
     }
 
     /// A packet comes at `now`, which is never before an earlier packet's.
-    pub(crate) fn offer(&mut self, now: Instant, octets: &Bytes) -> Fate {
-        // All draws, always, before anything is decided.
-        let mut draw = || self.chance.draw();
-        let [by_chance, change, in_burst] = [draw(), draw(), draw()];
-        let (corrupts, bit, doubles) = (draw(), draw(), draw());
-        let copies = [[draw(), draw()], [draw(), draw()]];
-        let mut draw = || self.more_chance.draw();
-        let (bare, holds) = (draw(), [draw(), draw()]);
-        let loss_luck = [by_chance, change, in_burst, bare];
-        let [[jitter, held], [second_jitter, second_held]] = copies;
-        let copy_luck = [
-            [jitter, held, holds[0]],
-            [second_jitter, second_held, holds[1]],
-        ];
-
-        let left_at = match self.admit(now, octets.len()) {
-            Ok(left_at) => left_at,
-            Err(cause) => return Fate::Lost(cause),
-        };
-        let marked = self.mark(octets);
-        let octets = marked.as_ref().unwrap_or(octets);
-        let number = self.taken;
-        self.taken += 1;
-        if let Some(cause) = self
-            .weather
-            .verdict(&self.path.loss, loss_luck, number, octets)
-        {
+    pub(crate) fn offer(&mut self, now: Instant, octets: Bytes, ticket: Ticket) -> Fate {
+        let draws = self.draw();
+        if let Err(cause) = self.refuse(now, octets.len()) {
             return Fate::Lost(cause);
         }
-        let corrupted = corrupts.hits(self.path.corruption);
-        let octets = if corrupted {
-            corrupt::flip_a_bit(octets, bit)
-        } else {
-            octets.clone()
+        let (Some(_), Some(_)) = (self.path.rate, self.path.codel) else {
+            return match self.admit(now, octets.len()) {
+                Err(cause) => Fate::Lost(cause),
+                Ok(left_at) => {
+                    let (octets, marked) = self.mark(octets, self.bottleneck.octets());
+                    self.forward(left_at, octets, marked, &draws)
+                }
+            };
         };
-        let first = self.copy(left_at, copy_luck[0]);
-        let second = doubles
+        let queue = self.path.queue;
+        let busy = self.free_at > now;
+        let sending = if busy { self.sending } else { 0 };
+        let after = self.managed.octets() + sending + octets.len() as u64;
+        let packets = self.managed.len() + usize::from(busy);
+        let full = queue.octets.is_some_and(|most| after > most)
+            || queue.packets.is_some_and(|most| packets >= most);
+        if full && packets > 0 {
+            self.meter.refused += 1;
+            return Fate::Lost(LossCause::QueueFull);
+        }
+        let (octets, marked) = self.mark(octets, after);
+        self.managed.push(Waiting {
+            arrived_at: now,
+            octets,
+            marked,
+            ticket: (ticket, draws),
+        });
+        Fate::Waits
+    }
+
+    /// Whether the line is free, so that [`serve`](Self::serve) has something to do.
+    pub(crate) fn is_free(&self, now: Instant) -> bool {
+        self.free_at <= now
+    }
+
+    /// The line is free: takes the next packet out of the managed queue. `None` in `sent`: none is left.
+    pub(crate) fn serve(&mut self, now: Instant) -> Served {
+        let mut served = Served::default();
+        let codel = self.path.codel.unwrap_or_default();
+        let mut dropped = Vec::new();
+        let packet = self.managed.pop(now, &codel, &mut dropped);
+        self.meter.refused += dropped.len() as u64;
+        for Waiting { octets, ticket, .. } in dropped {
+            served.dropped.push((ticket.0, octets));
+        }
+        if let Some(packet) = packet {
+            let (ticket, draws) = packet.ticket;
+            let size = packet.octets.len();
+            let takes = self
+                .path
+                .rate
+                .map_or(Duration::ZERO, |rate| rate.time(size));
+            let wait = now.since(packet.arrived_at);
+            self.meter.sent(size, wait, takes);
+            self.sending = size as u64;
+            self.free_at = now + takes;
+            let octets = packet.octets.clone();
+            let fate = self.forward(self.free_at, packet.octets, packet.marked, &draws);
+            served.sent = Some((ticket, octets, fate, self.free_at));
+        }
+        served
+    }
+
+    /// What becomes of a packet that leaves the bottleneck at `left_at`.
+    fn forward(&mut self, left_at: Instant, octets: Bytes, marked: bool, draws: &Draws) -> Fate {
+        self.meter.marked += u64::from(marked);
+        let number = self.taken;
+        self.taken += 1;
+        let verdict = self
+            .weather
+            .verdict(&self.path.loss, draws.loss, number, &octets);
+        if let Some(cause) = verdict {
+            return Fate::Lost(cause);
+        }
+        let corrupted = draws.corrupts.hits(self.path.corruption);
+        let octets = if corrupted {
+            corrupt::flip_a_bit(&octets, draws.bit)
+        } else {
+            octets
+        };
+        let [first, second] = draws.copies;
+        let first = self.copy(left_at, first);
+        let second = draws
+            .doubles
             .hits(self.path.duplication)
-            .then(|| self.copy(left_at, copy_luck[1]));
+            .then(|| self.copy(left_at, second));
         Fate::Carried {
             octets,
             corrupted,
-            marked: marked.is_some(),
+            marked,
             first,
             second,
         }
     }
 
-    /// When a packet of `size` octets that comes at `now` will have left the bottleneck.
-    fn admit(&mut self, now: Instant, size: usize) -> Result<Instant, LossCause> {
+    /// What is dropped before it comes to the queue.
+    fn refuse(&mut self, now: Instant, size: usize) -> Result<(), LossCause> {
         if self.path.mtu.is_some_and(|mtu| size > mtu.octets) {
             return Err(LossCause::TooBig);
         }
@@ -212,6 +324,11 @@ impl Direction {
             self.meter.refused += 1;
             return Err(LossCause::Policed);
         }
+        Ok(())
+    }
+
+    /// When a packet of `size` octets that comes at `now` will have left the bottleneck.
+    fn admit(&mut self, now: Instant, size: usize) -> Result<Instant, LossCause> {
         let Some(rate) = self.path.rate else {
             return Ok(now);
         };
@@ -225,13 +342,16 @@ impl Direction {
         Ok(left_at)
     }
 
-    /// The packet that was queued last, marked, where it has to be.
-    fn mark(&mut self, octets: &Bytes) -> Option<Bytes> {
-        let marking = self.path.marking?;
-        let long = self.bottleneck.octets() > marking.above;
-        let marked = long.then(|| ecn::marked(octets)).flatten();
-        self.meter.marked += u64::from(marked.is_some());
-        marked
+    /// The packet, marked where `queued` octets, itself included, are more than the threshold; and whether it was.
+    fn mark(&mut self, octets: Bytes, queued: u64) -> (Bytes, bool) {
+        let long = self
+            .path
+            .marking
+            .is_some_and(|marking| queued > marking.above);
+        match long.then(|| ecn::marked(&octets)).flatten() {
+            None => (octets, false),
+            Some(marked) => (marked, true),
+        }
     }
 
     fn copy(&mut self, left_at: Instant, [jitter, holds, how_long]: [Luck; 3]) -> Copy {
@@ -259,6 +379,10 @@ mod tests {
         Direction::new(path, 1, 0, true)
     }
 
+    fn offer(direction: &mut Direction, now: Instant, octets: Bytes) -> Fate {
+        direction.offer(now, octets, (LinkId(0), PacketId(0)))
+    }
+
     fn packet(size: usize) -> Bytes {
         Bytes::from(vec![0; size])
     }
@@ -267,7 +391,7 @@ mod tests {
     fn fates(path: Path, n: u64) -> Vec<Fate> {
         let mut direction = direction(path);
         (0..n)
-            .map(|i| direction.offer(Instant::from_micros(i), &packet(100)))
+            .map(|i| offer(&mut direction, Instant::from_micros(i), packet(100)))
             .collect()
     }
 
@@ -276,7 +400,7 @@ mod tests {
             .into_iter()
             .map(|fate| match fate {
                 Fate::Lost(cause) => Some(cause),
-                Fate::Carried { .. } => None,
+                Fate::Carried { .. } | Fate::Waits => None,
             })
             .collect()
     }
@@ -285,6 +409,7 @@ mod tests {
         match fate {
             Fate::Carried { first, .. } => first.at.as_nanos(),
             Fate::Lost(cause) => panic!("{cause}"),
+            Fate::Waits => panic!("it waits"),
         }
     }
 
@@ -295,7 +420,7 @@ mod tests {
             ..Path::delayed(Duration::from_millis(10))
         });
         for (at, there) in [(0, 11), (0, 12), (5, 16), (50, 61)] {
-            let fate = direction.offer(Instant::from_millis(at), &packet(1000));
+            let fate = offer(&mut direction, Instant::from_millis(at), packet(1000));
             assert_eq!(arrival(fate), there * 1_000_000);
         }
     }
@@ -314,13 +439,13 @@ mod tests {
             },
             ..Path::default()
         });
-        let mut offer = |at| direction.offer(Instant::from_millis(at), &packet(1000));
-        assert_eq!(arrival(offer(0)), 1_000_000);
-        assert_eq!(arrival(offer(0)), 2_000_000);
-        assert_eq!(offer(0), Fate::Lost(LossCause::QueueFull));
-        assert_eq!(offer(1), Fate::Lost(LossCause::Listed));
+        let mut next = |at| offer(&mut direction, Instant::from_millis(at), packet(1000));
+        assert_eq!(arrival(next(0)), 1_000_000);
+        assert_eq!(arrival(next(0)), 2_000_000);
+        assert_eq!(next(0), Fate::Lost(LossCause::QueueFull));
+        assert_eq!(next(1), Fate::Lost(LossCause::Listed));
         assert_eq!(
-            arrival(offer(2)),
+            arrival(next(2)),
             4_000_000,
             "what is lost on the wire has used the rate"
         );
@@ -332,8 +457,11 @@ mod tests {
             mtu: Some(Mtu::new(1280)),
             ..Path::default()
         });
-        assert_eq!(arrival(direction.offer(Instant::ZERO, &packet(1280))), 0);
-        let fate = direction.offer(Instant::ZERO, &packet(1281));
+        assert_eq!(
+            arrival(offer(&mut direction, Instant::ZERO, packet(1280))),
+            0
+        );
+        let fate = offer(&mut direction, Instant::ZERO, packet(1281));
         assert_eq!(fate, Fate::Lost(LossCause::TooBig));
     }
 
@@ -504,7 +632,7 @@ mod tests {
             let packet = Bytes::copy_from_slice(packet);
             let gone = Fate::Lost(LossCause::Ack);
             (0..10_000)
-                .filter(|&i| direction.offer(Instant::from_micros(i), &packet) == gone)
+                .filter(|&i| offer(&mut direction, Instant::from_micros(i), packet.clone()) == gone)
                 .count()
         };
         let acks = lost(&ack);
@@ -678,7 +806,7 @@ mod tests {
             rate: Some(Rate::new(1)),
             ..Path::default()
         };
-        let fate = direction(path).offer(Instant::ZERO, &Bytes::new());
+        let fate = offer(&mut direction(path), Instant::ZERO, Bytes::new());
         assert_eq!(arrival(fate), 0);
     }
 }

@@ -54,7 +54,7 @@ pub trait Watcher {
     fn left(&mut self, _sight: &Sight<'_>) {}
     /// A packet arrives at a host.
     fn arrived(&mut self, _sight: &Sight<'_>) {}
-    /// A packet that just left will never arrive; said at once, not when it would have arrived.
+    /// A packet that left will never arrive; said as soon as that is decided, not when it would have arrived.
     fn lost(&mut self, _sight: &Sight<'_>, _cause: LossCause) {}
     /// Whether it wants to hear what happens inside TCP; asked once, when the world begins. Where nobody does, no trace is
     /// kept, which makes the world faster.

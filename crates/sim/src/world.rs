@@ -73,6 +73,8 @@ enum Happening {
         inside: woshou_stack::LinkId,
         octets: Bytes,
     },
+    /// The line behind a managed queue has sent a packet.
+    LineFree(LinkId, bool),
     StackTimer(HostId),
     AppStart(AppId),
     AppTime(AppId),
@@ -343,6 +345,7 @@ impl<'w> World<'w> {
             } => {
                 self.deliver(host, inside, &octets);
             }
+            Happening::LineFree(link, forth) => self.serve(link, forth),
             Happening::StackTimer(host) => self.stack_timer(host),
             Happening::AppStart(app) => self.with_app(app, |app, cx| app.start(cx)),
             Happening::AppTime(app) => self.with_app(app, |app, cx| app.on_time(cx)),

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Flight, Happening, LinkId, PathsId, World};
 use crate::host::HostId;
 use crate::link::loss::LossCause;
-use crate::link::{Copy, Direction, Fate};
+use crate::link::{Copy, Direction, Fate, Ticket};
 use crate::node::Port;
 use crate::watch::{PacketId, Sight, Trouble};
 
@@ -43,31 +43,70 @@ impl World<'_> {
         } = port;
         let (now, id) = (self.now(), PacketId(self.traffic.left));
         self.traffic.left += 1;
-        let fate = self.direction_mut(link, forth).offer(now, octets);
         let (_, to) = self.ends(link, forth);
-        let sight = Sight {
-            id,
-            at: now,
-            link,
-            from,
-            to,
-            octets,
-            trouble: Trouble::default(),
-        };
         if let Some(watcher) = self.watcher.as_deref_mut() {
-            watcher.left(&sight);
-            if let Fate::Lost(cause) = fate {
-                watcher.lost(&sight, cause);
-            }
+            watcher.left(&Sight {
+                id,
+                at: now,
+                link,
+                from,
+                to,
+                octets,
+                trouble: Trouble::default(),
+            });
         }
+        let fate = self
+            .direction_mut(link, forth)
+            .offer(now, octets.clone(), (link, id));
         match fate {
             Fate::Lost(cause) => {
-                self.traffic.lost += 1;
+                self.lose((link, id), forth, octets, cause);
                 if cause == LossCause::TooBig {
                     self.report_mtu(port, from, octets);
                 }
             }
-            carried => self.carry(link, forth, id, carried),
+            Fate::Waits if self.direction(link, forth).is_free(now) => self.serve(link, forth),
+            Fate::Waits => {}
+            carried @ Fate::Carried { .. } => self.carry(link, forth, id, carried),
+        }
+    }
+
+    /// A packet will never arrive.
+    fn lose(&mut self, (link, id): Ticket, forth: bool, octets: &Bytes, cause: LossCause) {
+        self.traffic.lost += 1;
+        let (from, to) = self.ends(link, forth);
+        let at = self.now();
+        if let Some(watcher) = self.watcher.as_deref_mut() {
+            let sight = Sight {
+                id,
+                at,
+                link,
+                from,
+                to,
+                octets,
+                trouble: Trouble::default(),
+            };
+            watcher.lost(&sight, cause);
+        }
+    }
+
+    /// The line behind a managed queue is free: the next packet is sent, unless none is left.
+    pub(super) fn serve(&mut self, link: LinkId, forth: bool) {
+        let now = self.now();
+        let direction = self.direction_mut(link, forth);
+        if !direction.is_free(now) {
+            return; // A packet that came at the same moment was first.
+        }
+        let served = direction.serve(now);
+        for (ticket, octets) in &served.dropped {
+            self.lose(*ticket, forth, octets, LossCause::Managed);
+        }
+        if let Some((ticket, octets, fate, free_at)) = served.sent {
+            match fate {
+                Fate::Lost(cause) => self.lose(ticket, forth, &octets, cause),
+                fate => self.carry(ticket.0, forth, ticket.1, fate),
+            }
+            self.agenda.push(free_at, Happening::LineFree(link, forth));
         }
     }
 

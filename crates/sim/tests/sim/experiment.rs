@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use woshou_sim::link::codel::Codel;
 use woshou_sim::link::loss::Loss;
 use woshou_sim::link::policer::Policer;
 use woshou_sim::link::rate::Rate;
 use woshou_sim::{Algorithm, Experiment, Findings, Flow, LossCause, QueueSize};
+use woshou_tcp::EcnPolicy;
 use woshou_tcp::Instant;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
@@ -182,4 +184,58 @@ fn queues_in_octets_and_in_packets() {
             "{queue:?} {most:?}"
         );
     }
+}
+
+#[test]
+fn codel_keeps_a_long_queue_short_and_can_mark_instead_of_dropping() {
+    let run = |codel: Option<Codel>, ecn| {
+        let mut experiment = Experiment::new(20_000_000, MS(20)).lasting(Duration::from_secs(20));
+        experiment.flows = vec![Flow::new(Algorithm::NewReno); 2];
+        for flow in &mut experiment.flows {
+            flow.tcp.ecn = ecn;
+        }
+        experiment.queue = QueueSize::Bdp(10.0);
+        experiment.measure_from = Duration::from_secs(5);
+        experiment.forth.codel = codel;
+        experiment.run(1).figures
+    };
+    let tail = run(None, EcnPolicy::Accept);
+    let dropping = run(Some(Codel::default()), EcnPolicy::Accept);
+    let marking = run(
+        Some(Codel {
+            ecn: true,
+            ..Codel::default()
+        }),
+        EcnPolicy::Request,
+    );
+    assert!(tail.bottleneck.mean_delay > MS(60), "{tail:?}");
+    for managed in [&dropping, &marking] {
+        let queue = &managed.bottleneck;
+        assert!(queue.mean_delay < MS(15), "{managed:?}");
+        assert!(managed.utilisation > 0.9, "{managed:?}");
+    }
+    assert!(dropping.bottleneck.dropped > 10 && dropping.bottleneck.marked == 0);
+    let lost: u64 = dropping.flows.iter().map(|flow| flow.lost_data).sum();
+    assert!(lost >= dropping.bottleneck.dropped);
+    assert!(marking.bottleneck.marked > 10, "{marking:?}");
+    assert!(
+        marking.bottleneck.dropped < dropping.bottleneck.dropped / 4,
+        "{marking:?}"
+    );
+}
+
+#[test]
+fn a_managed_queue_that_never_has_to_drop_is_a_queue() {
+    let plain = one_flow(20_000_000, MS(20)).lasting(Duration::from_secs(3));
+    let mut managed = plain.clone();
+    managed.forth.codel = Some(Codel {
+        interval: Duration::from_secs(100),
+        ..Codel::default()
+    });
+    let (plain, managed) = (plain.run(5).figures, managed.run(5).figures);
+    assert!(plain.bottleneck.dropped > 0);
+    // All but what still waits at the end, which only the managed queue does not count yet.
+    assert_eq!(plain.flows, managed.flows);
+    assert_eq!(plain.packets, managed.packets);
+    assert_eq!(plain.bottleneck.most_delay, managed.bottleneck.most_delay);
 }
