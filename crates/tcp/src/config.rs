@@ -147,6 +147,11 @@ pub struct Config {
     pub pacing: Pacing,
     /// Most octets a second that a connection is paced at, whatever the algorithm says; `None`: no bound.
     pub max_pacing_rate: Option<u64>,
+    /// Where an algorithm says no rate of its own: the window a round trip, times so many per cent, while the window is below
+    /// half of the threshold. Default 200, so that slow start doubles.
+    pub pacing_percent_slow_start: u16,
+    /// The same from there on. Default 120, so that the window remains what limits.
+    pub pacing_percent_avoidance: u16,
     /// Whether an idle time of more than a retransmission timeout brings slow start again (RFC 5681 section 4.1). Default true.
     pub slow_start_after_idle: bool,
 }
@@ -241,6 +246,8 @@ impl Default for Config {
             loss_detection: LossDetection::default(),
             pacing: Pacing::default(),
             max_pacing_rate: None,
+            pacing_percent_slow_start: 200,
+            pacing_percent_avoidance: 120,
             slow_start_after_idle: true,
         }
     }

@@ -148,6 +148,9 @@ pub trait CongestionControl: Debug + Send {
     /// The last [`Trouble::Loss`] or [`Trouble::Timeout`] was a false alarm: back to what was before it (RFC 4015 section 3.2,
     /// RFC 5682 section 3, RFC 3708). No `on_recovered` follows.
     fn undo(&mut self, now: Instant);
+    /// The window was not used for long: it shrinks to `window` octets where it is larger, and the threshold rises to `threshold`
+    /// where it is lower (RFC 7661 section 4.4.3). For algorithms whose window says nothing about the path: nothing to do.
+    fn shrink(&mut self, _now: Instant, _window: u64, _threshold: u64) {}
     /// Something left.
     fn on_sent(&mut self, _sent: &SentText) {}
     /// A transmission was declared lost.

@@ -10,11 +10,13 @@ mod mtu;
 mod open;
 mod options;
 mod output;
+mod pacing;
 mod push;
 #[cfg(test)]
 mod tests;
 mod timers;
 mod urgent;
+mod validation;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -28,6 +30,7 @@ use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::mtu_probe::MtuSearch;
 use crate::options::{Agreed, Offer, Setup};
+use crate::pacing::Pacer;
 use crate::paws::Paws;
 use crate::recovery::{Phase, Recovery};
 use crate::recv::Receive;
@@ -39,6 +42,7 @@ use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
 use crate::time_wait::TimeWait;
+use crate::validation::Validation;
 
 use choices::Choices;
 use figures::{Counters, Trouble};
@@ -80,6 +84,16 @@ pub struct Connection {
     /// The search for what the path carries, while it is less than the link does.
     search: Option<Box<MtuSearch>>,
     trouble: Option<Box<Trouble>>,
+    /// Only where text left.
+    rates: Option<Box<Rates>>,
+}
+
+/// What a sender of text knows of its rate.
+#[derive(Debug)]
+struct Rates {
+    /// Where it is paced.
+    pacer: Option<Pacer>,
+    validation: Validation,
 }
 
 /// What is to be sent besides text, FIN and acknowledgements.
@@ -125,7 +139,8 @@ struct Patience {
     path_error: Option<PathError>,
     /// Challenge ACKs sent in the second that began at `second`.
     challenges: u8,
-    second: Instant,
+    /// In milliseconds that wrap: half the size of an [`Instant`].
+    second: u32,
 }
 
 impl Connection {
@@ -181,11 +196,12 @@ impl Connection {
                 heard_at: cx.now,
                 path_error: None,
                 challenges: 0,
-                second: cx.now,
+                second: wrapping_millis(cx.now),
             },
             counters: Counters::new(cx.now),
             trouble: None,
             search: None,
+            rates: None,
             agreed,
             config,
         }
@@ -427,10 +443,15 @@ impl Connection {
             ssthresh: self.congestion.threshold(),
             in_flight: self.recovery.pipe(&self.snd),
             recovery: self.recovery.phase != Phase::Open,
-            pacing_rate: self.congestion.pacing_rate(),
+            pacing_rate: self.pacing_rate(),
             phase: self.congestion.phase(),
         });
     }
+}
+
+/// Milliseconds, the low 32 bits of them.
+fn wrapping_millis(at: Instant) -> u32 {
+    u32::try_from(at.as_millis() & u64::from(u32::MAX)).unwrap_or_default()
 }
 
 /// Largest send buffer: a quarter of the circle, so that no comparison of numbers is ambiguous.

@@ -79,9 +79,9 @@ pub struct TcpInfo {
     pub rcv_space: u32,
     /// Retransmissions, in segments.
     pub total_retrans: u64,
-    /// Octets a second at which text leaves at most. Nothing is paced: `u64::MAX`.
+    /// Octets a second at which text leaves at most; `u64::MAX`: it is not paced.
     pub pacing_rate: u64,
-    /// The most that `pacing_rate` may become: `u64::MAX`, no limit.
+    /// The most that `pacing_rate` may become; `u64::MAX`: no limit.
     pub max_pacing_rate: u64,
     /// Octets acknowledged by the peer.
     pub bytes_acked: u64,

@@ -27,6 +27,7 @@ pub mod listener;
 pub mod memory;
 mod mtu_probe;
 pub mod options;
+mod pacing;
 pub mod packed;
 mod paws;
 mod recovery;
@@ -38,6 +39,7 @@ pub mod seq;
 pub mod state;
 pub mod time;
 pub mod time_wait;
+mod validation;
 
 pub use challenge::ChallengeBudget;
 pub use config::{AcceptOverflow, Config, LossDetection, Pacing, SynCookies};

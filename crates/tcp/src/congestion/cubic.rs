@@ -225,6 +225,10 @@ impl CongestionControl for Cubic {
         self.heard_at = now;
     }
 
+    fn shrink(&mut self, now: Instant, window: u64, threshold: u64) {
+        self.take_over(now, window.min(self.cwnd), threshold.max(self.ssthresh));
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.mss = u64::from(mss).max(1);
         self.cwnd = self.cwnd.max(self.mss);

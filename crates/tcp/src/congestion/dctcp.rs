@@ -123,6 +123,10 @@ impl CongestionControl for Dctcp {
         self.reno.take_over(now, window, threshold);
     }
 
+    fn shrink(&mut self, now: Instant, window: u64, threshold: u64) {
+        self.reno.shrink(now, window, threshold);
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.reno.set_mss(mss);
     }

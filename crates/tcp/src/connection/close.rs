@@ -100,6 +100,7 @@ impl Connection {
 
     fn release_queues(&mut self) {
         self.timers.stop_all();
+        self.rates = None;
         self.snd.in_flight.clear();
         self.snd.buffer.clear();
         self.rcv.reassembly.clear();

@@ -197,6 +197,8 @@ impl Connection {
         info.snd_mss = self.snd.mss;
         let segments = |octets: u64| u32::try_from(octets / u64::from(mss)).unwrap_or(u32::MAX);
         info.cwnd = self.congestion.window();
+        info.pacing_rate = self.pacing_rate().unwrap_or(u64::MAX);
+        info.max_pacing_rate = self.config.max_pacing_rate.unwrap_or(u64::MAX);
         info.snd_cwnd = segments(info.cwnd).max(1);
         info.ssthresh = self.congestion.threshold();
         if info.ssthresh != u64::MAX {

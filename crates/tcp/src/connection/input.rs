@@ -3,9 +3,7 @@
 mod ack;
 mod text;
 
-use core::time::Duration;
-
-use super::Connection;
+use super::{Connection, wrapping_millis};
 use crate::ecn::is_setup_syn_ack;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer};
@@ -132,8 +130,8 @@ impl Connection {
     //= rfc9293 X-7
     fn challenge(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let patience = &mut self.patience;
-        if cx.now.since(patience.second) >= Duration::from_secs(1) {
-            patience.second = cx.now;
+        if wrapping_millis(cx.now).wrapping_sub(patience.second) >= 1_000 {
+            patience.second = wrapping_millis(cx.now);
             patience.challenges = 0;
         }
         if patience.challenges < self.config.challenge_acks_per_second {

@@ -66,11 +66,12 @@ impl Connection {
                 true => max_text.min(self.room()),
                 false => max_text,
             };
-            let text = self
-                .plan_lost(now, max_text)
+            let paced = self.paced(now, max_text);
+            let text = paced
+                .and_then(|max_text| self.plan_lost(now, max_text))
                 .or_else(|| self.plan_probe())
-                .or_else(|| self.plan_mtu_probe(now, max_text))
-                .or_else(|| self.plan_new(now, max_text))
+                .or_else(|| paced.and_then(|max_text| self.plan_mtu_probe(now, max_text)))
+                .or_else(|| paced.and_then(|max_text| self.plan_new(now, max_text)))
                 .or_else(|| self.plan_urgent_notice());
             if text.is_some() {
                 return text;
@@ -311,7 +312,9 @@ impl Connection {
     /// Nothing flies and nothing was sent for longer than the timeout: cwnd says nothing about the path any more
     /// (RFC 5681 section 4.1).
     fn is_restart(&self, now: Instant) -> bool {
-        self.snd.in_flight.is_empty() && now.since(self.snd.last_sent) > self.rtt.rto()
+        self.config.slow_start_after_idle
+            && self.snd.in_flight.is_empty()
+            && now.since(self.snd.last_sent) > self.rtt.rto()
     }
 
     /// Builds what `plan` chose, notes it as sent, and traces it.
@@ -326,6 +329,7 @@ impl Connection {
             _ => self.build_header(cx.now, plan),
         };
         self.note_sent(cx, plan);
+        self.note_paced(cx.now, &plan);
         // Larger than a segment: the device cuts it. `room` is at most an IP packet.
         let cut = plan.len > room && plan.reason != Reason::MtuProbe;
         let segment_size = cut.then(|| u16::try_from(room).unwrap_or(u16::MAX));
@@ -481,6 +485,8 @@ impl Connection {
             if self.is_restart(now) {
                 self.congestion.on_trouble(now, Trouble::Idle, 0);
                 self.trace_congestion(cx);
+            } else if self.snd.in_flight.is_empty() {
+                self.shrink_unused(now);
             }
             self.snd.in_flight.push(new_from, end, now, self.snd.mss);
             self.snd.nxt = end;

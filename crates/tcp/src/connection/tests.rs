@@ -12,6 +12,7 @@ mod hostile;
 mod matrix;
 mod mtu;
 mod opening;
+mod pacing;
 mod pair;
 mod repair;
 mod segments;

@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::error::Ended;
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
+use crate::pacing::Pacer;
 use crate::send::flow::Verdict;
 use crate::state::State;
 use crate::time::Instant;
@@ -86,11 +87,18 @@ impl Connection {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
+        let pacer = self.pacer().and_then(Pacer::deadline);
+        let timer = self.timers.next();
+        pacer.map_or(timer, |at| Some(timer.map_or(at, |timer| timer.min(at))))
     }
 
     /// Time passed: serves every timer that is due. Harmless when called too often.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let paced = self.pacer_mut().is_some_and(|p| p.take_due(cx.now));
+        if paced {
+            let timer = Timer::Pacing;
+            cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
+        }
         while let Some(timer) = self.timers.take_due(cx.now) {
             if timer == Timer::DelayedAck {
                 self.rcv.buffer.give_back();
@@ -169,6 +177,7 @@ impl Connection {
     /// Starts the timers that what happened calls for. Cheap: called after every input and every segment.
     pub(super) fn rearm(&mut self, now: Instant) {
         self.count_time(now);
+        self.rearm_pacer(now);
         if matches!(self.state, State::Closed | State::TimeWait) {
             return;
         }

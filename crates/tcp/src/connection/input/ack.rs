@@ -116,7 +116,7 @@ impl Connection {
     ) {
         let prior = self.recovery.pipe(&self.snd);
         let watched = cx.observer.is_some().then(|| self.congestion_figures());
-        let limited = self.is_congestion_limited(prior);
+        let limited = self.is_congestion_limited(cx.now, prior);
         let missing = self.snd.in_flight.unreported();
         let mut acked = Acked::default();
         let mut rtt = None;
@@ -181,17 +181,6 @@ impl Connection {
             self.congestion.threshold(),
             self.recovery.phase,
         )
-    }
-
-    /// Whether the congestion window was what held the sender back: only then may it grow (RFC 7661 section 4.1).
-    fn is_congestion_limited(&self, in_flight: u64) -> bool {
-        let window = self.congestion.window();
-        let mss = u64::from(self.snd.mss);
-        if window < self.congestion.threshold() {
-            window < 2 * in_flight.max(mss)
-        } else {
-            in_flight + mss >= window
-        }
     }
 
     /// SND.UNA moves: the buffer is freed, the timers start again (RFC 6298 5.2, 5.3).
