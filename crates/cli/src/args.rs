@@ -9,6 +9,8 @@ use woshou_link::LinkSpec;
 use woshou_sim::scenario::Scenario;
 use woshou_trace::words::Lang;
 
+use crate::sim::Sim;
+
 const STATUS: &str = "\
 Exit status:
   0  done                 4  timed out            8  address in use
@@ -38,6 +40,8 @@ pub(crate) enum Command {
     Listen(Listen),
     /// Open a connection, and join it to standard input and output
     Connect(Connect),
+    /// Send flows through a simulated bottleneck in virtual time: one scenario or a matrix; tables, plots, captures
+    Sim(Sim),
     /// Run packetdrill scripts against woshou: in process, in virtual time, without root
     Drill(Drill),
 }
@@ -46,7 +50,7 @@ impl Command {
     /// The link it needs, if it needs one.
     pub(crate) fn link(&self) -> Option<&LinkSpec> {
         match self {
-            Self::Demo(_) | Self::Drill(_) => None,
+            Self::Demo(_) | Self::Drill(_) | Self::Sim(_) => None,
             Self::Serve(args) => Some(&args.node.link),
             Self::Get(args) => Some(&args.node.link),
             Self::Listen(args) => Some(&args.node.link),

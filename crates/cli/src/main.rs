@@ -10,6 +10,7 @@ mod live;
 mod node;
 mod pipe;
 mod serve;
+mod sim;
 mod target;
 mod with;
 
@@ -57,6 +58,7 @@ fn run(command: &Command) -> Result<ExitCode, Failure> {
         match command {
             Command::Demo(args) => demo::run(args),
             Command::Drill(args) => drill::run(args),
+            Command::Sim(args) => sim::run(args),
             Command::Serve(args) => serve::run(args).await,
             Command::Get(args) => get::run(args).await,
             Command::Listen(args) => pipe::listen(args).await,
