@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use woshou_sim::link::codel::Codel;
 use woshou_sim::link::ecn::Marking;
 use woshou_sim::link::policer::Policer;
 use woshou_sim::link::rate::Rate;
@@ -75,6 +76,11 @@ impl Cell {
         experiment.measure_from = self.warm_up;
         let forth = &mut experiment.forth;
         forth.marking = self.mark.map(|above| Marking { above });
+        forth.codel = self.aqm.map(|codel| Codel {
+            ecn: self.ecn,
+            max_packet: self.mtu as u64,
+            ..codel
+        });
         forth.loss.chance = self.loss;
         forth.loss.bursts = self.bursts;
         forth.reordering = self.reorder;
@@ -96,14 +102,9 @@ impl Cell {
         for number in 0..self.flows {
             let mut flow = Flow::new(self.algorithm(number)).starting(start);
             flow.octets = self.bytes;
-            flow.tcp = Config {
-                ecn: if self.ecn {
-                    EcnPolicy::Request
-                } else {
-                    EcnPolicy::Off
-                },
-                ..flow.tcp
-            };
+            if self.ecn {
+                flow.tcp.ecn = EcnPolicy::Request;
+            }
             experiment = experiment.with_flow(flow);
             start += self.stagger;
         }

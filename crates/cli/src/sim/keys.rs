@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use woshou_sim::Algorithm;
 use woshou_sim::experiment::QueueSize;
+use woshou_sim::link::codel::Codel;
 use woshou_sim::link::loss::Bursts;
 use woshou_sim::link::reorder::Reordering;
 
@@ -40,6 +41,7 @@ pub(super) struct Cell {
     pub(super) rate: u64,
     pub(super) rtt: Duration,
     pub(super) queue: QueueSize,
+    pub(super) aqm: Option<Codel>,
     /// Queues longer than this are marked.
     pub(super) mark: Option<u64>,
     pub(super) ecn: bool,
@@ -71,6 +73,7 @@ impl Default for Cell {
             rate: 100_000_000,
             rtt: Duration::from_millis(20),
             queue: QueueSize::Bdp(1.0),
+            aqm: None,
             mark: None,
             ecn: false,
             loss: 0.0,
@@ -146,7 +149,7 @@ const fn once(name: &'static str, value: &'static str, help: &'static str, set: 
 }
 
 /// All keys. A matrix varies the last of them fastest.
-pub(super) const KEYS: [Key; 29] = [
+pub(super) const KEYS: [Key; 30] = [
     axis(
         "rate",
         "RATE",
@@ -165,6 +168,13 @@ pub(super) const KEYS: [Key; 29] = [
         "Queue of the bottleneck: 1bdp (bandwidth-delay products), 100p (packets), 64k (octets) or none (endless) \
          [default: 1bdp]",
         |cell, text| put(&mut cell.queue, queue(text)),
+    ),
+    axis(
+        "aqm",
+        "NAME[:TARGET:INTERVAL]",
+        "What keeps the queue short: codel (RFC 8289; with --ecn it marks instead of dropping), codel:5ms:100ms; or off: only the \
+         tail is dropped [default: off]",
+        |cell, text| put(&mut cell.aqm, unless_off(text, aqm)),
     ),
     axis(
         "mark",
@@ -415,6 +425,31 @@ fn queue(text: &str) -> Result<QueueSize, String> {
     }
     let octets = units::octets(text).map_err(|_| says())?;
     Ok(QueueSize::Octets(octets))
+}
+
+fn aqm(text: &str) -> Result<Codel, String> {
+    let says = || format!("{text:?} is no queue management; write codel, codel:5ms:100ms or off");
+    let mut parts = text.split(':');
+    if parts.next() != Some("codel") {
+        return Err(says());
+    }
+    let usual = Codel::default();
+    let mut part = |usual| match parts.next() {
+        None => Ok(usual),
+        Some(text) => units::time(text)
+            .ok()
+            .filter(|time| !time.is_zero())
+            .ok_or_else(says),
+    };
+    let codel = Codel {
+        target: part(usual.target)?,
+        interval: part(usual.interval)?,
+        ..usual
+    };
+    if parts.next().is_some() {
+        return Err(says());
+    }
+    Ok(codel)
 }
 
 fn bursts(text: &str) -> Result<Bursts, String> {

@@ -121,7 +121,7 @@ impl Plan {
             let Some(said) = said.iter().find(|said| said.key.name == key.name) else {
                 continue;
             };
-            if said.values.iter().any(String::is_empty) {
+            if said.values.is_empty() || said.values.iter().any(String::is_empty) {
                 return Err(said.wrong("a value is missing"));
             }
             let mut others = said.values.iter();
@@ -211,7 +211,7 @@ fn read(path: &Path) -> Result<Vec<Said>, Failure> {
         };
         let Some(values) = texts(key, value.get_ref()) else {
             let why = format!(
-                "{}: neither a string, a number, a boolean nor a list of them",
+                "{}: neither a string, a number from 0 up, a boolean nor a list of them",
                 key.name
             );
             return Err(wrong(value.span().start, &why));
@@ -230,8 +230,12 @@ fn read(path: &Path) -> Result<Vec<Said>, Failure> {
 fn texts(key: &Key, value: &DeValue<'_>) -> Option<Vec<String>> {
     Some(match value {
         DeValue::String(text) => values(key, text),
-        DeValue::Integer(number) => vec![number.to_string()],
-        DeValue::Float(number) => vec![number.to_string()],
+        DeValue::Integer(number) => {
+            let number = u64::from_str_radix(number.as_str(), number.radix()).ok()?;
+            vec![number.to_string()]
+        }
+        // Written out: flags have no exponents.
+        DeValue::Float(number) => vec![number.as_str().parse::<f64>().ok()?.to_string()],
         DeValue::Boolean(yes) => vec![if *yes { "on" } else { "off" }.to_owned()],
         DeValue::Array(list) => {
             let mut all = Vec::new();

@@ -86,7 +86,11 @@ pub(super) fn text(plan: &Plan, found: &[Vec<Figures>]) -> String {
     if plan.cells.iter().any(|cell| cell.flows > 1) {
         columns.push(&FAIRNESS);
     }
-    if plan.cells.iter().any(|cell| cell.mark.is_some()) {
+    if plan
+        .cells
+        .iter()
+        .any(|cell| cell.mark.is_some() || cell.ecn)
+    {
         columns.push(&MARKS);
     }
     if plan.cells.iter().any(|cell| cell.bytes.is_some()) {
@@ -266,7 +270,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
 fn median(sorted: &[f64]) -> f64 {
     let middle = sorted.len() / 2;
     match (sorted.get(middle), sorted.get(middle.wrapping_sub(1))) {
-        (Some(&high), Some(&low)) if sorted.len() % 2 == 0 => low.midpoint(high),
+        (Some(&high), Some(&low)) if sorted.len().is_multiple_of(2) => low.midpoint(high),
         (Some(&only), _) => only,
         (None, _) => 0.0,
     }

@@ -18,12 +18,16 @@ fn split(text: &str) -> Option<(f64, &str)> {
 /// The nearest whole number; `None` when it is too large.
 fn whole(number: f64) -> Option<u64> {
     let rounded = number.round();
+    if !(0.0..9e18).contains(&rounded) {
+        return None;
+    }
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "whole and in range, by the condition"
     )]
-    (0.0..9e18).contains(&rounded).then(|| rounded as u64)
+    let whole = rounded as u64;
+    Some(whole)
 }
 
 /// Bits a second, at least one.
