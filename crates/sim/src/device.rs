@@ -1,6 +1,6 @@
 //! The device between a stack and its link: what a network card does with what it is given to send.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use woshou_stack::{PartialChecksum, Transmit};
 use woshou_wire::checksum;
 
@@ -9,31 +9,58 @@ const FIN: u8 = 0x01;
 const PSH: u8 = 0x08;
 const CWR: u8 = 0x80;
 
-/// The packets of the wire that `transmit` stands for, checksums finished.
+/// Where packets are made, many in one piece of memory: an allocation for each would be dearer than the packet.
+#[derive(Debug, Default)]
+pub(crate) struct Press(BytesMut);
+
+impl Press {
+    /// Octets of memory allocated at once.
+    const SHEET: usize = 64 * 1024;
+
+    /// A packet of these parts, not to be shared yet.
+    fn set(&mut self, parts: [&[u8]; 3]) -> BytesMut {
+        let octets = parts.iter().map(|part| part.len()).sum::<usize>();
+        if self.0.capacity() < octets {
+            self.0.reserve(octets.max(Self::SHEET));
+        }
+        for part in parts {
+            self.0.extend_from_slice(part);
+        }
+        self.0.split()
+    }
+}
+
+/// Adds the packets of the wire that `transmit` stands for to `packets`, checksums finished.
 ///
 /// A transmit whose headers make no sense leaves as it is, for the peer to refuse. Without `finishes` a checksum that was left
 /// to the device stays unfinished, in a packet that is not to be cut.
-pub(crate) fn packets(transmit: &Transmit<'_>, finishes: bool) -> Vec<Bytes> {
+pub(crate) fn print(
+    press: &mut Press,
+    transmit: &Transmit<'_>,
+    finishes: bool,
+    packets: &mut Vec<Bytes>,
+) {
     let [first, second] = transmit.payload;
-    if transmit.segment_size.is_none() && (!finishes || transmit.checksum.is_none()) {
-        return vec![[transmit.headers, first, second].concat().into()];
-    }
-    let mut packet = transmit.headers.to_vec();
-    let payload = transmit.payload.concat();
     if let Some(size) = transmit.segment_size
-        && payload.len() > usize::from(size)
+        && first.len() + second.len() > usize::from(size)
         && size > 0
         && let Some(start) = transmit.checksum
-        && let Some(segments) = cut(transmit.headers, &payload, usize::from(size), start)
+        && let Some(segments) = cut(
+            transmit.headers,
+            &[first, second].concat(),
+            usize::from(size),
+            start,
+        )
     {
-        return segments;
+        packets.extend(segments);
+        return;
     }
-    packet.extend(payload);
-    if let Some(PartialChecksum { start, offset }) = transmit.checksum {
+    let mut packet = press.set([transmit.headers, first, second]);
+    if finishes && let Some(PartialChecksum { start, offset }) = transmit.checksum {
         // Out of the packet: the peer sees a wrong checksum, as with a real device.
         let _ = checksum::complete(&mut packet, usize::from(start), usize::from(offset), false);
     }
-    vec![Bytes::from(packet)]
+    packets.push(packet.freeze());
 }
 
 /// Cuts a TCP super-packet into segments (GSO). `None` when it is no TCP packet.
@@ -122,6 +149,32 @@ pub(crate) fn addresses(ip: &[u8]) -> Option<(std::net::IpAddr, std::net::IpAddr
 mod tests {
     use super::*;
     use woshou_stack::LinkId;
+
+    fn packets(transmit: &Transmit<'_>, finishes: bool) -> Vec<Bytes> {
+        let mut packets = Vec::new();
+        print(&mut Press::default(), transmit, finishes, &mut packets);
+        packets
+    }
+
+    #[test]
+    fn packets_of_one_sheet_are_their_own() {
+        let mut press = Press::default();
+        let mut packets = Vec::new();
+        let transmit = |text| Transmit {
+            link: LinkId(0),
+            headers: b"head",
+            payload: [text, b"!"],
+            checksum: None,
+            segment_size: None,
+        };
+        let text = [7; 1_000];
+        for n in 0..200 {
+            print(&mut press, &transmit(&text[..n * 5]), true, &mut packets);
+        }
+        for (n, packet) in packets.iter().enumerate() {
+            assert_eq!(packet[..], [b"head", &text[..n * 5], b"!"].concat());
+        }
+    }
 
     /// An IPv4 or IPv6 header and a TCP header without options, sequence number 0xffff_fffe, all flags set.
     fn headers(version: u8) -> Vec<u8> {

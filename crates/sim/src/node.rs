@@ -26,8 +26,10 @@ pub(crate) struct Node {
     pub(crate) stack: Stack,
     pub(crate) ports: Vec<Port>,
     pub(crate) apps: Vec<Box<dyn App>>,
-    /// When the stack's timer is on the agenda for.
+    /// When the stack wants to be told of the time.
     pub(crate) timer_at: Option<Instant>,
+    /// The earliest time that it stands on the agenda for, never later than `timer_at`; `None`: for none.
+    pub(crate) on_agenda_at: Option<Instant>,
     pub(crate) trace: Trace,
 }
 
@@ -51,6 +53,7 @@ impl Node {
             ports: Vec::new(),
             apps: Vec::new(),
             timer_at: None,
+            on_agenda_at: None,
             trace,
         }
     }

@@ -12,6 +12,7 @@ use woshou_tcp::Instant;
 
 use crate::app::{App, Report};
 use crate::clock::Agenda;
+use crate::device::Press;
 use crate::host::{Host, HostId};
 use crate::link::meter::Meter;
 use crate::link::{Direction, Path};
@@ -114,6 +115,9 @@ pub struct World<'w> {
     /// Whether the watcher is told what happens inside TCP.
     hears_tcp: bool,
     traffic: Traffic,
+    press: Press,
+    /// Packets that leave now; empty between two calls, but it keeps its memory.
+    leaving: Vec<Bytes>,
     /// What happened without time passing.
     at_once: u32,
 }
@@ -146,6 +150,8 @@ impl<'w> World<'w> {
             watcher: None,
             hears_tcp: false,
             traffic: Traffic::default(),
+            press: Press::default(),
+            leaving: Vec::new(),
             at_once: 0,
         }
     }
@@ -372,15 +378,22 @@ impl<'w> World<'w> {
         }
     }
 
-    /// So that a timer which was stopped or moved does not make time pass.
+    /// So that a timer which was stopped or moved does not make time pass. One that was moved to later than it stands on the
+    /// agenda is put there again only now: most are moved many times before.
     fn forget_stale_timers(&mut self) {
-        let Self { agenda, nodes, .. } = self;
-        agenda.discard(|at, happening| match happening {
-            Happening::StackTimer(host) => nodes
-                .get(host.0 as usize)
-                .is_none_or(|node| node.timer_at != Some(at)),
-            _ => false,
-        });
+        while let Some((at, &Happening::StackTimer(host))) = self.agenda.peek() {
+            let node = &mut self.nodes[host.0 as usize]; // The world put it on the agenda.
+            if node.timer_at == Some(at) {
+                return;
+            }
+            self.agenda.remove_next();
+            if node.on_agenda_at == Some(at) {
+                node.on_agenda_at = node.timer_at;
+                if let Some(later) = node.timer_at {
+                    self.agenda.push(later, Happening::StackTimer(host));
+                }
+            }
+        }
     }
 
     /// Whether somebody is in a loop.

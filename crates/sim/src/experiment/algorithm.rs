@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use woshou_tcp::congestion::{CongestionFactory, NewReno};
+use woshou_tcp::congestion::{CongestionFactory, Cubic, Dctcp, NewReno};
 
 /// A congestion control algorithm that comes with woshou.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,17 +12,23 @@ use woshou_tcp::congestion::{CongestionFactory, NewReno};
 pub enum Algorithm {
     /// RFC 5681 and RFC 6582.
     NewReno,
+    /// RFC 9438, with HyStart++ (RFC 9406).
+    Cubic,
+    /// RFC 8257; its connections ask for ECN, and the path should mark.
+    Dctcp,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::NewReno];
+    pub const ALL: &[Self] = &[Self::NewReno, Self::Cubic, Self::Dctcp];
 
     /// Its name, as a user writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::NewReno => "newreno",
+            Self::Cubic => "cubic",
+            Self::Dctcp => "dctcp",
         }
     }
 
@@ -31,6 +37,8 @@ impl Algorithm {
     pub fn factory(self) -> Arc<dyn CongestionFactory> {
         match self {
             Self::NewReno => Arc::new(NewReno::factory()),
+            Self::Cubic => Arc::new(Cubic::factory()),
+            Self::Dctcp => Arc::new(Dctcp::factory()),
         }
     }
 }
@@ -57,5 +65,20 @@ impl FromStr for Algorithm {
         let mut all = Self::ALL.iter().copied();
         all.find(|each| each.name() == name)
             .ok_or_else(|| UnknownAlgorithm(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for &algorithm in Algorithm::ALL {
+            assert_eq!(algorithm.name().parse(), Ok(algorithm));
+            assert_eq!(algorithm.factory().name(), algorithm.name());
+        }
+        let error = "vegas".parse::<Algorithm>().unwrap_err();
+        assert!(error.to_string().contains("newreno, cubic"), "{error}");
     }
 }

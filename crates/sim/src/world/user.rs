@@ -32,6 +32,7 @@ impl World<'_> {
         let node = self.node_mut(host);
         if node.timer_at == Some(now) {
             node.timer_at = None;
+            node.on_agenda_at = None;
             node.stack.handle_timeout(now);
             self.settle(host);
         }
@@ -77,11 +78,14 @@ impl World<'_> {
         let now = self.now();
         let node = self.node_mut(host);
         let due_at = node.stack.poll_timeout().map(|at| at.max(now));
-        if due_at != node.timer_at {
-            node.timer_at = due_at;
-            if let Some(at) = due_at {
-                self.agenda.push(at, Happening::StackTimer(host));
-            }
+        node.timer_at = due_at;
+        if let Some(at) = due_at
+            && node
+                .on_agenda_at
+                .is_none_or(|on_agenda_at| at < on_agenda_at)
+        {
+            node.on_agenda_at = due_at;
+            self.agenda.push(at, Happening::StackTimer(host));
         }
     }
 
@@ -101,20 +105,24 @@ impl World<'_> {
     fn transmit(&mut self, host: HostId) -> bool {
         let now = self.now();
         let mut any = false;
+        let mut packets = std::mem::take(&mut self.leaving);
         while !self.is_stuck() {
-            let node = self.node_mut(host);
+            let Self { nodes, press, .. } = self;
+            let node = &mut nodes[host.0 as usize]; // Promised by the caller: see the type's documentation.
             let finishes = !node.host.trusts_wire;
             let Some(transmit) = node.stack.poll_transmit(now) else {
                 break;
             };
-            let (inside, packets) = (transmit.link, device::packets(&transmit, finishes));
+            let inside = transmit.link;
+            device::print(press, &transmit, finishes, &mut packets);
             any = true;
             self.at_once += 1;
             self.tell(host);
-            for octets in packets {
+            for octets in packets.drain(..) {
                 self.leave(host, inside, &octets);
             }
         }
+        self.leaving = packets;
         any
     }
 

@@ -144,7 +144,9 @@ impl World<'_> {
                 octets: octets.clone(),
                 trouble,
             };
-            self.agenda.push(at + extra, Happening::Arrival(flight));
+            let lane = link.0.saturating_mul(2).saturating_add(u32::from(forth));
+            self.agenda
+                .push_in_lane(lane, at + extra, Happening::Arrival(flight));
         }
     }
 
