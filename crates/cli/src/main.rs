@@ -12,6 +12,7 @@ mod pipe;
 mod serve;
 mod sim;
 mod target;
+mod teller;
 mod with;
 
 use std::io::Write as _;

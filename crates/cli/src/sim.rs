@@ -139,11 +139,8 @@ fn run_one(plan: &Plan, cell: usize, number: usize) -> Result<Figures, Failure> 
         flow: order.plot_flow,
         ..plot::Options::default()
     };
-    let path = order
-        .plot
-        .as_ref()
-        .map(|path| file_of(path, cell, &plan.axes));
-    recorder.finish((&experiment, &findings.samples), options, path.as_deref())?;
+    let file = |path: &Path| file_of(path, cell, &plan.axes);
+    recorder.finish((&experiment, &findings.samples), options, (order, file))?;
     Ok(findings.figures)
 }
 

@@ -321,6 +321,26 @@ fn pictures_and_captures_are_called_after_their_cells() {
 }
 
 #[test]
+fn a_short_transfer_can_be_told_segment_by_segment() {
+    let folder = Folder::new("ladder");
+    let (ladder, svg, trace) = (
+        folder.path("l.txt"),
+        folder.path("l.svg"),
+        folder.path("t.jsonl"),
+    );
+    let short = ["--rate", "5M", "--bytes", "20k", "--duration", "5s"];
+    text(&[short.as_slice(), &["--ladder", &ladder, "--trace", &trace]].concat());
+    text(&[short.as_slice(), &["--ladder", &svg]].concat());
+    let told = std::fs::read_to_string(&ladder).unwrap();
+    for words in ["sender 1", "receiver 1", "ESTABLISHED", "data"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    assert!(std::fs::read_to_string(&svg).unwrap().starts_with("<svg"));
+    let trace = objects(&std::fs::read_to_string(&trace).unwrap());
+    assert!(trace.iter().any(|event| event["kind"] == "congestion"));
+}
+
+#[test]
 fn a_transfer_ends_and_tells_when() {
     let out = text(&["--rate", "8M", "--bytes", "1M", "--json", "-"]);
     let finished = objects(&out)[0]["flows"][0]["finished_s"].as_f64().unwrap();

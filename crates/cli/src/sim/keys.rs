@@ -109,6 +109,8 @@ pub(super) struct Order {
     /// Seconds.
     pub(super) window: Option<(f64, f64)>,
     pub(super) pcap: Option<PathBuf>,
+    pub(super) ladder: Option<PathBuf>,
+    pub(super) trace: Option<PathBuf>,
 }
 
 impl Default for Order {
@@ -122,6 +124,8 @@ impl Default for Order {
             plot_flow: 0,
             window: None,
             pcap: None,
+            ladder: None,
+            trace: None,
         }
     }
 }
@@ -149,7 +153,7 @@ const fn once(name: &'static str, value: &'static str, help: &'static str, set: 
 }
 
 /// All keys. A matrix varies the last of them fastest.
-pub(super) const KEYS: [Key; 30] = [
+pub(super) const KEYS: [Key; 32] = [
     axis(
         "rate",
         "RATE",
@@ -367,6 +371,19 @@ pub(super) const KEYS: [Key; 30] = [
         "Write the packets of the run of the first seed to FILE (pcapng, each with a comment that says why it was sent); in \
          a matrix as with --plot",
         |order, text| put(&mut order.pcap, Ok(Some(PathBuf::from(text)))),
+    ),
+    once(
+        "ladder",
+        "FILE",
+        "Draw every segment and state of both ends in the run of the first seed to FILE: SVG where its name ends in .svg, else \
+         text; meant for short transfers (--bytes 20k)",
+        |order, text| put(&mut order.ladder, Ok(Some(PathBuf::from(text)))),
+    ),
+    once(
+        "trace",
+        "FILE",
+        "Write everything that happened in the run of the first seed to FILE, a JSON object a line",
+        |order, text| put(&mut order.trace, Ok(Some(PathBuf::from(text)))),
     ),
 ];
 

@@ -84,8 +84,8 @@ impl clap::Args for Sim {
 }
 
 const EXAMPLES: &str = "\
-Several values, separated by commas, make a matrix: each is run with each, and each with every seed. The table has the
-median over the seeds, and from the least to the most.
+Several values, separated by commas, make a matrix: each is run with each, and every cell with every
+seed. The table has the median over the seeds, and from the least to the most.
 
 Examples:
   woshou sim                                    one flow, 100 Mbit/s, 20 ms, for 10 s

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufWriter};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -10,10 +11,11 @@ use woshou_sim::{Experiment, HostId, LossCause, Samples, Sight, Watcher};
 use woshou_tcp::{Endpoints, Instant, State, TraceEvent};
 use woshou_trace::pcapng::{Direction, LinkType, PcapngWriter};
 use woshou_trace::plot::{self, Tracks};
-use woshou_trace::{Fate, Lang};
+use woshou_trace::{Fate, Lang, Timeline, jsonl, ladder};
 
 use super::keys::{Cell, Order};
 use crate::failure::Failure;
+use crate::teller::Teller;
 
 /// Points of the queue's curve, in the whole run.
 const QUEUE_POINTS: u32 = 2_000;
@@ -23,12 +25,19 @@ pub(super) struct Recorder {
     tracks: Option<Tracks>,
     labels: Vec<String>,
     capture: Option<Capture>,
+    teller: Option<Teller>,
 }
+
+/// The most that a ladder or a trace keeps; more is counted.
+const MOST_RECORDS: usize = 2_000_000;
+/// Of everyday segments in a row, a ladder shows so many.
+const BRIEF: usize = 6;
 
 impl Recorder {
     /// `None` when nobody wants anything.
     pub(super) fn new(cell: &Cell, order: &Order, axes: &[&str]) -> Result<Option<Self>, Failure> {
-        if order.plot.is_none() && order.pcap.is_none() {
+        let told = order.ladder.is_some() || order.trace.is_some();
+        if order.plot.is_none() && order.pcap.is_none() && !told {
             return Ok(None);
         }
         let capture = match &order.pcap {
@@ -41,6 +50,7 @@ impl Recorder {
                 .map(|number| cell.algorithm(number).to_string())
                 .collect(),
             capture,
+            teller: told.then(|| teller(cell.flows)),
         }))
     }
 
@@ -52,19 +62,23 @@ impl Recorder {
         }
     }
 
-    /// Completes the files.
+    /// Completes the files; `file` is the one of this cell for what the user named.
     pub(super) fn finish(
         self,
         (experiment, samples): (&Experiment, &Samples),
         options: plot::Options,
-        path: Option<&Path>,
+        (order, file): (&Order, impl Fn(&Path) -> PathBuf),
     ) -> Result<(), Failure> {
         if let Some(capture) = self.capture {
             capture.finish()?;
         }
-        let (Some(mut tracks), Some(path)) = (self.tracks, path) else {
+        if let Some(teller) = self.teller {
+            tell(&teller.into_timeline(), (order, &file))?;
+        }
+        let (Some(mut tracks), Some(path)) = (self.tracks, &order.plot) else {
             return Ok(());
         };
+        let path = file(path);
         for sample in &samples.queue {
             tracks.queue(sample.at, sample.octets);
         }
@@ -75,8 +89,48 @@ impl Recorder {
         };
         let picture = plot::svg(&tracks, &options)
             .map_err(|error| Failure::Usage(format!("--plot: {error}")))?;
-        std::fs::write(path, picture).map_err(Failure::file(path))
+        std::fs::write(&path, picture).map_err(Failure::file(&path))
     }
+}
+
+/// A teller that knows the hosts of an experiment: 10.0.0.1 sends to 10.128.0.1, and so on.
+fn teller(flows: usize) -> Teller {
+    let mut teller = Teller::new(Timeline::bounded(MOST_RECORDS));
+    for (number, last) in (1..=flows).zip(1_u32..) {
+        for (name, net) in [("sender", 10 << 24), ("receiver", 10 << 24 | 128 << 16)] {
+            let address = Ipv4Addr::from_bits(net | last);
+            teller.host(&format!("{name} {number}"), &[address.into()]);
+        }
+    }
+    teller
+}
+
+/// Writes the ladder and the trace.
+fn tell(
+    timeline: &Timeline,
+    (order, file): (&Order, impl Fn(&Path) -> PathBuf),
+) -> Result<(), Failure> {
+    let write = |path: &Path, text: String| {
+        let path = file(path);
+        std::fs::write(&path, text).map_err(Failure::file(&path))
+    };
+    if let Some(path) = &order.trace {
+        write(path, jsonl::text(timeline, Lang::En))?;
+    }
+    if let Some(path) = &order.ladder {
+        let options = ladder::Options {
+            brief: Some(BRIEF),
+            ..ladder::Options::default()
+        };
+        let is_svg = path.extension().is_some_and(|extension| extension == "svg");
+        let text = if is_svg {
+            ladder::svg(timeline, &options)
+        } else {
+            ladder::text(timeline, &options)
+        };
+        write(path, text)?;
+    }
+    Ok(())
 }
 
 /// The file of a cell: of several cells, each has its values in the name.
@@ -112,6 +166,9 @@ impl Watcher for Recorder {
         if let Some(capture) = &mut self.capture {
             capture.left(sight);
         }
+        if let Some(teller) = &mut self.teller {
+            teller.left(sight);
+        }
     }
 
     fn arrived(&mut self, sight: &Sight<'_>) {
@@ -121,6 +178,9 @@ impl Watcher for Recorder {
             && is_marked(sight.octets)
         {
             tracks.marked(sight.at);
+        }
+        if let Some(teller) = &mut self.teller {
+            teller.arrived(sight);
         }
     }
 
@@ -135,6 +195,9 @@ impl Watcher for Recorder {
         }
         if let Some(capture) = &mut self.capture {
             capture.lost(cause);
+        }
+        if let Some(teller) = &mut self.teller {
+            teller.lost(sight, cause);
         }
     }
 
@@ -154,6 +217,9 @@ impl Watcher for Recorder {
         }
         if let Some(capture) = &mut self.capture {
             capture.tcp(host, event);
+        }
+        if let Some(teller) = &mut self.teller {
+            teller.tcp(host, now, who, event);
         }
     }
 }

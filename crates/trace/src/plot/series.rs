@@ -275,11 +275,13 @@ fn spans(panel: &mut Panel, spans: &[Span], frame: Frame) {
 /// `None`: the ordinary state of affairs, which is not shaded.
 fn span_colour(name: &str) -> Option<Colour> {
     Some(match name.to_ascii_lowercase().as_str() {
-        "avoidance" => return None,
+        "avoidance" | "reno-friendly" => return None,
+        "concave" => (0x08, 0x91, 0xb2),
+        "convex" => AMBER,
         "recovery" => RED,
         "slow start" | "startup" => GREEN,
-        "conservative slow start" | "css" | "drain" => VIOLET,
-        name if name.contains("rtt") => AMBER,
+        "conservative slow start" | "drain" => VIOLET,
+        "probe rtt" => AMBER,
         name if name.ends_with("up") => (0x16, 0xa3, 0x4a),
         name if name.ends_with("down") => (0xdb, 0x27, 0x77),
         name if name.ends_with("cruise") => (0x94, 0xa3, 0xb8),

@@ -23,7 +23,7 @@ fn look(reason: Reason) -> (Colour, String) {
         Reason::LossRecovery => ((0xea, 0x58, 0x0c), "SACK loss recovery".to_owned()),
         Reason::RackLoss => (AMBER, "RACK loss".to_owned()),
         Reason::TailLossProbe => (VIOLET, "tail loss probe".to_owned()),
-        Reason::Timeout => (INK, "timeout (RTO)".to_owned()),
+        Reason::Timeout => ((0xc0, 0x26, 0xd3), "timeout (RTO)".to_owned()),
         Reason::FrtoProbe => ((0x0f, 0x76, 0x6e), "F-RTO probe".to_owned()),
         Reason::LimitedTransmit => ((0x08, 0x91, 0xb2), "limited transmit".to_owned()),
         Reason::WindowProbe => ((0x4d, 0x7c, 0x0f), "window probe".to_owned()),
@@ -186,8 +186,8 @@ fn losses(panel: &mut Panel, flow: &Flow, size: f64) {
     for &(at, place) in &flow.lost {
         let (at, y) = (seconds(at), float(place) / size);
         if panel.x.holds(at) && (floor..=ceiling).contains(&y) {
-            panel.mark(at, y, RED, Form::Cross);
-            panel.key(RED, Sample::Mark(Form::Cross), "lost by the network");
+            panel.mark(at, y, INK, Form::Cross);
+            panel.key(INK, Sample::Mark(Form::Cross), "lost by the network");
         }
     }
 }
