@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use crate::time::Instant;
 
+mod bbr;
 mod cubic;
 mod curve;
 mod dctcp;
@@ -14,6 +15,7 @@ mod hystart;
 mod new_reno;
 mod slow_start;
 
+pub use bbr::Bbr;
 pub use cubic::Cubic;
 pub use dctcp::Dctcp;
 pub use new_reno::NewReno;
@@ -189,10 +191,11 @@ pub trait CongestionControl: Debug + Send {
     fn name(&self) -> &'static str;
 }
 
-/// The algorithms that come with the crate, by the names that users write: `cubic`, `dctcp`, `newreno` (also `reno`).
+/// The algorithms that come with the crate, by the names that users write: `bbr`, `cubic`, `dctcp`, `newreno` (also `reno`).
 #[must_use]
 pub fn by_name(name: &str) -> Option<Arc<dyn CongestionFactory>> {
     match name {
+        "bbr" => Some(Arc::new(Bbr::factory())),
         "cubic" => Some(Arc::new(Cubic::factory())),
         "dctcp" => Some(Arc::new(Dctcp::factory())),
         "newreno" | "reno" => Some(Arc::new(NewReno::factory())),
