@@ -6,6 +6,7 @@ mod keys;
 mod plan;
 mod table;
 mod units;
+mod values;
 mod watch;
 
 use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
