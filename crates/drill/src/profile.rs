@@ -113,7 +113,7 @@ pub fn backoff_sum(initial: Duration, retries: u32, longest: Duration) -> Durati
 }
 
 /// Linux with what Google's `defaults.sh` sets: receive buffer 540,000, whose first window is 65,535 with scale 8,
-/// ten segments to begin with, acknowledgements at once at first, five repetitions of a SYN.
+/// ten segments to begin with, acknowledgements at once at first, five repetitions of a SYN, no slow start after idle time.
 fn linux() -> Knobs {
     let initial_rto = Duration::from_secs(1);
     let tcp = woshou_tcp::Config {
@@ -133,6 +133,7 @@ fn linux() -> Knobs {
         send_buffer: 262_144,
         challenge_acks_per_second: u8::MAX,
         mtu_probing: false,
+        slow_start_after_idle: false,
         ..woshou_tcp::Config::default()
     };
     Knobs {

@@ -50,6 +50,8 @@ pub(crate) struct Settings {
     pub(crate) most_rto: Option<Duration>,
     pub(crate) least_rto: Option<Duration>,
     pub(crate) delayed_ack: Option<Duration>,
+    /// SO_MAX_PACING_RATE, octets a second; `u64::MAX`: no bound.
+    pub(crate) most_rate: Option<u64>,
     pub(crate) ttl: Option<u8>,
     /// IP_TOS.
     pub(crate) tos: Option<u8>,
@@ -80,6 +82,9 @@ impl Settings {
         if let Some(mss) = self.max_segment {
             config.mss = Some(mss);
             config.mss_clamp = Some(mss);
+        }
+        if let Some(rate) = self.most_rate {
+            config.max_pacing_rate = Some(rate).filter(|rate| *rate != u64::MAX);
         }
         if let Some(congestion) = &self.congestion {
             config.congestion = Arc::clone(congestion);
@@ -199,6 +204,10 @@ mod tests {
         let clamped = tuned(|s| (s.receive_buffer, s.window_clamp) = (Some(20_000), Some(5000)));
         assert_eq!(clamped.receive_buffer, 5000);
         assert_eq!(tuned(|s| s.send_buffer = Some(20_000)).send_buffer, 20_000);
+        let slow = tuned(|s| s.most_rate = Some(9_000));
+        assert_eq!(slow.max_pacing_rate, Some(9_000));
+        let unbound = tuned(|s| s.most_rate = Some(u64::MAX));
+        assert_eq!(unbound.max_pacing_rate, None);
         assert!(!tuned(|s| s.nodelay = Some(true)).nagle);
         assert_eq!(tuned(|s| s.max_segment = Some(700)).mss, Some(700));
         // 1 + 2 + 4 s: two SYNs after the first, and the wait after the last.

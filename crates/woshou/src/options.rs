@@ -317,6 +317,21 @@ impl SockRef<'_> {
         self.set(|shared, now, id| shared.stack.set_not_sent_low(now, id, octets))
     }
 
+    /// Octets a second that text is paced at, at most; `None`: no bound (SO_MAX_PACING_RATE).
+    pub fn max_pacing_rate(&self) -> io::Result<Option<u64>> {
+        self.config(|config| config.max_pacing_rate)
+    }
+
+    /// Bounds the rate, octets a second, and so has text spread over time where the algorithm would not
+    /// ([`woshou_tcp::Config::max_pacing_rate`]); `None`: no bound.
+    pub fn set_max_pacing_rate(&self, rate: Option<u64>) -> io::Result<()> {
+        self.set(|shared, now, id| {
+            shared
+                .stack
+                .tune(now, id, |config| config.max_pacing_rate = rate);
+        })
+    }
+
     /// An acknowledgement that waits for company goes now; `false` does nothing. Not lasting, as on Linux.
     pub fn set_tcp_quickack(&self, quickack: bool) -> io::Result<()> {
         self.set(|shared, now, id| {

@@ -202,6 +202,36 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
         }
         "tcp_ecn" => set_ecn(tcp, value),
         "ip_default_ttl" => set_ttl(knobs, value),
+        _ => linux_of_loss(tcp, name, value),
+    }
+}
+
+/// `net.ipv4.`: how losses are found and taken back, how text is paced.
+fn linux_of_loss(tcp: &mut woshou_tcp::Config, name: &str, value: i64) -> Outcome {
+    let loss = &mut tcp.loss_detection;
+    match name {
+        "tcp_recovery" => {
+            loss.rack = value & 1 != 0;
+            loss.rack_static_window = value & 2 != 0;
+            loss.rack_duplicate_threshold = value & 4 == 0;
+            Set
+        }
+        // 1 and 2 were an early retransmit that no kernel has any more.
+        "tcp_early_retrans" => {
+            loss.tail_loss_probe = value >= 3;
+            Set
+        }
+        "tcp_frto" => set_bool(&mut loss.frto, value),
+        "tcp_dsack" => set_bool(&mut loss.duplicate_sack, value),
+        "tcp_slow_start_after_idle" => set_bool(&mut tcp.slow_start_after_idle, value),
+        "tcp_pacing_ss_ratio" => {
+            tcp.pacing_percent_slow_start = u16::try_from(value).unwrap_or(u16::MAX);
+            Set
+        }
+        "tcp_pacing_ca_ratio" => {
+            tcp.pacing_percent_avoidance = u16::try_from(value).unwrap_or(u16::MAX);
+            Set
+        }
         _ => linux_fixed(name, value),
     }
 }
@@ -210,11 +240,7 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
 #[expect(clippy::too_many_lines, reason = "a table, a sysctl a row")]
 fn linux_fixed(name: &str, value: i64) -> Outcome {
     match name {
-        "tcp_dsack"
-        | "tcp_fack"
-        | "tcp_frto"
-        | "tcp_recovery"
-        | "tcp_early_retrans"
+        "tcp_fack"
         | "tcp_moderate_rcvbuf"
         | "tcp_thin_linear_timeouts"
         | "tcp_ecn_option"
@@ -224,14 +250,11 @@ fn linux_fixed(name: &str, value: i64) -> Outcome {
         | "tcp_comp_sack_delay_ns"
         | "tcp_comp_sack_slack_ns"
         | "tcp_max_reordering" => Nothing("what woshou does of it shows in its packets"),
-        "tcp_slow_start_after_idle" => Nothing("woshou restarts as RFC 5681 section 4.1 has it"),
         "tcp_min_tso_segs"
         | "tcp_tso_win_divisor"
         | "tcp_tso_rtt_log"
         | "tcp_autocorking"
         | "tcp_limit_output_bytes"
-        | "tcp_pacing_ss_ratio"
-        | "tcp_pacing_ca_ratio"
         | "tcp_backlog_ack_defer" => NO_OFFLOAD,
         "tcp_no_metrics_save"
         | "tcp_no_ssthresh_metrics_save"

@@ -185,6 +185,22 @@ fn sysctls_turn_knobs() {
     };
     assert!(!turn("net.ipv4.tcp_timestamps", "0").unwrap().tcp.timestamps);
     assert!(!turn("net.ipv4.tcp_sack", "0").unwrap().tcp.sack);
+    let idle = turn("net.ipv4.tcp_slow_start_after_idle", "1").unwrap();
+    assert!(idle.tcp.slow_start_after_idle && !Profile::Linux.knobs().tcp.slow_start_after_idle);
+    let paced = turn("net.ipv4.tcp_pacing_ss_ratio", "300").unwrap().tcp;
+    assert_eq!(paced.pacing_percent_slow_start, 300);
+    let paced = turn("net.ipv4.tcp_pacing_ca_ratio", "150").unwrap().tcp;
+    assert_eq!(paced.pacing_percent_avoidance, 150);
+    let loss = |name: &str, value: &str| turn(name, value).unwrap().tcp.loss_detection;
+    let all = woshou_tcp::LossDetection::default();
+    assert_eq!(loss("net.ipv4.tcp_recovery", "1"), all);
+    assert!(!loss("net.ipv4.tcp_recovery", "0").rack);
+    assert!(loss("net.ipv4.tcp_recovery", "3").rack_static_window);
+    assert!(!loss("net.ipv4.tcp_recovery", "5").rack_duplicate_threshold);
+    assert_eq!(loss("net.ipv4.tcp_early_retrans", "4"), all);
+    assert!(!loss("net.ipv4.tcp_early_retrans", "2").tail_loss_probe);
+    assert!(!loss("net.ipv4.tcp_frto", "0").frto);
+    assert!(!loss("net.ipv4.tcp_dsack", "0").duplicate_sack);
     assert_eq!(
         turn("net.ipv4.tcp_rmem", "4096 20000 100000")
             .unwrap()

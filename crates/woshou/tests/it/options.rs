@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use tokio::io::AsyncReadExt;
-use woshou::TcpSocket;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use woshou::tcp::State;
+use woshou::{SockRef, TcpSocket};
 
 use crate::nets::{SERVER, SERVER6, addr, connected, kind, nets};
 
@@ -131,4 +131,37 @@ async fn an_accept_that_is_dropped_loses_no_connection() {
     peers.sort();
     locals.sort();
     assert_eq!(peers, locals);
+}
+
+/// Tokio's clock has steps of a millisecond and rings late: the rate is kept all the same.
+#[tokio::test]
+async fn a_rate_is_kept_by_a_coarse_clock() {
+    const RATE: u64 = 5_000_000;
+    let (client, server) = nets();
+    let (mut ours, mut theirs, _listener) = connected(&client, &server).await;
+    let socket = SockRef::from(&ours);
+    assert_eq!(socket.max_pacing_rate().unwrap(), None);
+    socket.set_max_pacing_rate(Some(RATE)).unwrap();
+    assert_eq!(socket.max_pacing_rate().unwrap(), Some(RATE));
+    let start = tokio::time::Instant::now();
+    let writing = async {
+        ours.write_all(&vec![0; 2_000_000]).await.unwrap();
+        ours.shutdown().await.unwrap();
+    };
+    let reading = async {
+        let mut octets = 0;
+        let mut buffer = vec![0; 65_536];
+        loop {
+            match theirs.read(&mut buffer).await.unwrap() {
+                0 => return octets,
+                more => octets += more,
+            }
+        }
+    };
+    let ((), octets) = tokio::join!(writing, reading);
+    let took = start.elapsed();
+    assert_eq!(octets, 2_000_000);
+    // 400 ms; never faster, and a busy machine may be slower.
+    assert!(took >= Duration::from_millis(385), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
 }

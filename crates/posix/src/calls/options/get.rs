@@ -81,6 +81,10 @@ impl Sockets {
             Opt::SO_OOBINLINE => i64::from(settings.urgent_inline),
             Opt::SO_RCVLOWAT => int(settings.low_water()),
             Opt::SO_SNDLOWAT => 1,
+            Opt::SO_MAX_PACING_RATE => {
+                let rate = self.config_of(socket).max_pacing_rate;
+                rate.map_or(-1, u64::cast_signed)
+            }
             Opt::SO_LINGER => {
                 return Ok(Some(Value::Linger {
                     on: settings.linger.is_some(),

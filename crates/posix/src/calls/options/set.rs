@@ -139,6 +139,14 @@ impl Sockets {
             Opt::SO_RCVTIMEO => settings.receive_timeout = time(value)?,
             Opt::SO_SNDTIMEO => settings.send_timeout = time(value)?,
             Opt::SO_OOBINLINE => settings.urgent_inline = int(value)? != 0,
+            Opt::SO_MAX_PACING_RATE => {
+                // All bits set mean no bound, in an `int` as in an `unsigned long`.
+                let rate = int(value)?;
+                let bound = (rate != -1 && rate != i64::from(u32::MAX)).then_some(rate);
+                let rate = bound.map_or(u64::MAX, i64::cast_unsigned);
+                settings.most_rate = Some(rate);
+                settings.tuned = true;
+            }
             Opt::SO_TYPE
             | Opt::SO_PROTOCOL
             | Opt::SO_DOMAIN
