@@ -98,6 +98,7 @@ impl Sockets {
             self.policy.most_receive_buffer,
             self.policy.most_send_buffer,
         );
+        let unless = |forced, most| if forced { usize::MAX / 4 } else { most };
         let settings = &mut self.socket_mut(fd)?.settings;
         match option {
             Opt::SO_REUSEADDR => settings.reuse_address = int(value)? != 0,
@@ -112,21 +113,13 @@ impl Sockets {
                 settings.linger = on.then_some(*seconds);
             }
             Opt::SO_RCVBUF | Opt::SO_RCVBUFFORCE => {
-                let most = if option == Opt::SO_RCVBUF {
-                    most.0
-                } else {
-                    usize::MAX / 4
-                };
+                let most = unless(option == Opt::SO_RCVBUFFORCE, most.0);
                 let size = buffer(int(value)?, most, (linux, LEAST_RECEIVE_BUFFER))?;
                 settings.receive_buffer = Some(size);
                 settings.tuned = true;
             }
             Opt::SO_SNDBUF | Opt::SO_SNDBUFFORCE => {
-                let most = if option == Opt::SO_SNDBUF {
-                    most.1
-                } else {
-                    usize::MAX / 4
-                };
+                let most = unless(option == Opt::SO_SNDBUFFORCE, most.1);
                 let size = buffer(int(value)?, most, (linux, LEAST_SEND_BUFFER))?;
                 settings.send_buffer = Some(size);
                 settings.tuned = true;
@@ -140,11 +133,7 @@ impl Sockets {
             Opt::SO_SNDTIMEO => settings.send_timeout = time(value)?,
             Opt::SO_OOBINLINE => settings.urgent_inline = int(value)? != 0,
             Opt::SO_MAX_PACING_RATE => {
-                // All bits set mean no bound, in an `int` as in an `unsigned long`.
-                let rate = int(value)?;
-                let bound = (rate != -1 && rate != i64::from(u32::MAX)).then_some(rate);
-                let rate = bound.map_or(u64::MAX, i64::cast_unsigned);
-                settings.most_rate = Some(rate);
+                settings.most_rate = Some(rate(int(value)?));
                 settings.tuned = true;
             }
             Opt::SO_TYPE
@@ -356,6 +345,16 @@ fn int(value: &Value) -> Outcome<i64> {
         Value::Int(number) => Ok(*number),
         Value::Invalid => Err(Errno::EFAULT.into()),
         _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// Octets a second; all bits set mean no bound, in an `int` as in an `unsigned long`.
+fn rate(number: i64) -> u64 {
+    let unbound = number == -1 || number == i64::from(u32::MAX);
+    if unbound {
+        u64::MAX
+    } else {
+        number.cast_unsigned()
     }
 }
 
