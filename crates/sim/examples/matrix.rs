@@ -10,7 +10,7 @@ use woshou_sim::experiment::matrix::{Cell, run, table};
 fn main() {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     // Without DCTCP: nothing marks on these paths.
-    let mut cells = Cell::all(&[Algorithm::NewReno, Algorithm::Cubic]);
+    let mut cells = Cell::all(&[Algorithm::NewReno, Algorithm::Cubic, Algorithm::Bbr]);
     cells.retain(|cell| {
         let name = format!(
             " {} {}M {}ms {} {} ",

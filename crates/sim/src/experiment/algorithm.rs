@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use woshou_tcp::congestion::{CongestionFactory, Cubic, Dctcp, NewReno};
+use woshou_tcp::congestion::{Bbr, CongestionFactory, Cubic, Dctcp, NewReno};
 
 /// A congestion control algorithm that comes with woshou.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,13 +14,15 @@ pub enum Algorithm {
     NewReno,
     /// RFC 9438, with HyStart++ (RFC 9406).
     Cubic,
+    /// BBRv3 (draft-ietf-ccwg-bbr).
+    Bbr,
     /// RFC 8257; its connections ask for ECN, and the path should mark.
     Dctcp,
 }
 
 impl Algorithm {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::NewReno, Self::Cubic, Self::Dctcp];
+    pub const ALL: &[Self] = &[Self::NewReno, Self::Cubic, Self::Bbr, Self::Dctcp];
 
     /// Its name, as a user writes it.
     #[must_use]
@@ -28,6 +30,7 @@ impl Algorithm {
         match self {
             Self::NewReno => "newreno",
             Self::Cubic => "cubic",
+            Self::Bbr => "bbr",
             Self::Dctcp => "dctcp",
         }
     }
@@ -38,6 +41,7 @@ impl Algorithm {
         match self {
             Self::NewReno => Arc::new(NewReno::factory()),
             Self::Cubic => Arc::new(Cubic::factory()),
+            Self::Bbr => Arc::new(Bbr::factory()),
             Self::Dctcp => Arc::new(Dctcp::factory()),
         }
     }

@@ -24,11 +24,24 @@ pub(super) struct Arrivals {
     pub(super) segments: u64,
     pub(super) repeated_segments: u64,
     pub(super) repeated_octets: u64,
+    /// From when on the next two count.
+    measured_from: Instant,
+    /// Of `segments` and `repeated_segments`: since then.
+    pub(super) measured_segments: u64,
+    pub(super) measured_repeated: u64,
     /// Segments, not all of which had come before, that came after text beyond their end.
     pub(super) late_segments: u64,
 }
 
 impl Arrivals {
+    /// Nothing yet.
+    pub(super) fn new(measured_from: Instant) -> Self {
+        Self {
+            measured_from,
+            ..Self::default()
+        }
+    }
+
     /// A segment came at `now`; `copied`: the network had doubled it, so that it is nobody's fault if it came before.
     pub(super) fn take(&mut self, now: Instant, segment: Glance, copied: bool) {
         if segment.is_syn() {
@@ -46,6 +59,8 @@ impl Arrivals {
         };
         let end = start + u64::from(segment.len);
         self.segments += 1;
+        let measured = u64::from(now >= self.measured_from);
+        self.measured_segments += measured;
         let top = self
             .beyond
             .last_key_value()
@@ -55,7 +70,9 @@ impl Arrivals {
             return;
         }
         self.repeated_octets += u64::from(segment.len) - new;
-        self.repeated_segments += u64::from(new == 0);
+        let repeated = u64::from(new == 0);
+        self.repeated_segments += repeated;
+        self.measured_repeated += repeated * measured;
         self.late_segments += u64::from(new > 0 && end <= top);
     }
 
@@ -191,6 +208,18 @@ mod tests {
         let again = Glance::at(&packet(ISN + 1, 0x10, 100)).unwrap();
         seen.take(Instant::from_millis(5), again, true);
         assert_eq!((seen.repeated_segments, seen.segments), (0, 2));
+    }
+
+    #[test]
+    fn what_came_before_the_measurement_is_not_measured() {
+        let mut seen = arrivals(&[]);
+        seen.measured_from = Instant::from_millis(3);
+        for at in 1..=4 {
+            let segment = Glance::at(&packet(ISN + 1, 0x10, 100)).unwrap();
+            seen.take(Instant::from_millis(at), segment, false);
+        }
+        assert_eq!((seen.segments, seen.repeated_segments), (4, 3));
+        assert_eq!((seen.measured_segments, seen.measured_repeated), (2, 2));
     }
 
     #[test]

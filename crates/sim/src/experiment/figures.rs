@@ -21,6 +21,10 @@ pub struct FlowFigures {
     /// Segments all of whose text the receiver had already when they came, as the network saw it; second copies that the network
     /// made are not counted.
     pub spurious_segments: u64,
+    /// Segments with text that came from [`Experiment::measure_from`](super::Experiment::measure_from) on.
+    pub measured_segments: u64,
+    /// Of these: spurious, as above.
+    pub measured_spurious: u64,
     /// Octets that came although the receiver had them.
     pub spurious_octets: u64,
     /// Segments that the receiver missed until text beyond them had come: what reordering and losses do.
@@ -48,6 +52,12 @@ impl FlowFigures {
     #[must_use]
     pub fn spurious_share(&self) -> f64 {
         share(self.spurious_segments, self.segments)
+    }
+
+    /// Spurious segments among those that came since the measurement began; zero where none did.
+    #[must_use]
+    pub fn measured_spurious_share(&self) -> f64 {
+        share(self.measured_spurious, self.measured_segments)
     }
 
     /// Retransmitted segments among all that left; zero where none did.

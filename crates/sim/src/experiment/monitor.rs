@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use woshou_tcp::{Endpoints, Instant, TraceEvent};
 
+use super::Experiment;
 use super::arrivals::Arrivals;
 use super::samples::LossSample;
 use crate::host::HostId;
@@ -37,11 +38,16 @@ const fn flow_of(host: HostId) -> (usize, bool) {
 }
 
 impl Monitor {
-    /// Of so many flows; `sample_every` as in the experiment.
-    pub(super) fn new(flows: usize, sample_every: Option<Duration>) -> Self {
-        let every = sample_every.map_or(0, |every| every.as_nanos());
+    /// Of the flows of `experiment`.
+    pub(super) fn new(experiment: &Experiment) -> Self {
+        let every = experiment.sample_every.map_or(0, |every| every.as_nanos());
+        let from = Instant::ZERO + experiment.measure_from;
+        let seen = |_| Seen {
+            arrivals: Arrivals::new(from),
+            ..Seen::default()
+        };
         Self {
-            flows: std::iter::repeat_with(Seen::default).take(flows).collect(),
+            flows: experiment.flows.iter().map(seen).collect(),
             losses: Vec::new(),
             every: u64::try_from(every).unwrap_or(u64::MAX),
         }

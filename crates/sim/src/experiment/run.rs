@@ -56,7 +56,7 @@ impl Experiment {
     /// The same; `watcher` sees every packet, and every event inside TCP if it wants them. See [`Self::sender`] for which host
     /// is whose.
     pub fn run_watched(&self, seed: u64, watcher: &mut dyn Watcher) -> Findings {
-        let mut both = (Monitor::new(self.flows.len(), self.sample_every), watcher);
+        let mut both = (Monitor::new(self), watcher);
         let mut laboratory = Laboratory::build(self, World::watched(seed, &mut both));
         let meter = laboratory.run();
         let packets = laboratory.world.traffic().left;
@@ -97,6 +97,8 @@ impl Experiment {
             delivered: end.sink.received,
             goodput: bits_a_second(measured, until.saturating_sub(from)),
             finished_at,
+            measured_segments: arrivals.measured_segments,
+            measured_spurious: arrivals.measured_repeated,
             spurious_segments: arrivals.repeated_segments,
             spurious_octets: arrivals.repeated_octets,
             late_segments: arrivals.late_segments,

@@ -5,8 +5,10 @@ use std::time::Duration;
 use woshou_sim::link::codel::Codel;
 use woshou_sim::link::loss::Loss;
 use woshou_sim::link::policer::Policer;
+use woshou_sim::link::queue::Queue;
 use woshou_sim::link::rate::Rate;
-use woshou_sim::{Algorithm, Experiment, Findings, Flow, LossCause, QueueSize};
+use woshou_sim::link::slots::Slots;
+use woshou_sim::{Algorithm, Experiment, Figures, Findings, Flow, LossCause, QueueSize};
 use woshou_tcp::EcnPolicy;
 use woshou_tcp::Instant;
 
@@ -238,4 +240,43 @@ fn a_managed_queue_that_never_has_to_drop_is_a_queue() {
     assert_eq!(plain.flows, managed.flows);
     assert_eq!(plain.packets, managed.packets);
     assert_eq!(plain.bottleneck.most_delay, managed.bottleneck.most_delay);
+}
+
+#[test]
+fn each_direction_is_its_own() {
+    // Far there, near back, and a way back so narrow that acknowledgements are dropped at its queue.
+    let mut experiment = one_flow(10_000_000, MS(20));
+    experiment.forth.delay.fixed = MS(35);
+    experiment.back.delay.fixed = MS(5);
+    let wide = experiment.run(1).figures;
+    experiment.back.rate = Some(Rate::new(100_000));
+    experiment.back.queue = Queue::of_packets(4);
+    let narrow = experiment.run(1).figures;
+    let (wide, narrow) = (&wide.flows[0], &narrow.flows[0]);
+    assert!(
+        (MS(40)..MS(42)).contains(&wide.least_round_trip),
+        "{wide:?}"
+    );
+    assert_eq!((wide.lost_acks, wide.timeouts), (0, 0));
+    // 52 octets take 4.2 ms there.
+    assert!(
+        (MS(44)..MS(49)).contains(&narrow.least_round_trip),
+        "{narrow:?}"
+    );
+    assert!(narrow.lost_acks > 100, "{narrow:?}");
+    assert!(narrow.goodput > 0.8 * wide.goodput, "{narrow:?}");
+}
+
+#[test]
+fn acknowledgements_in_bunches_make_bursts() {
+    let mut experiment = one_flow(50_000_000, MS(20));
+    experiment.flows[0].octets = Some(400_000); // It never comes to a loss.
+    experiment.queue = QueueSize::Endless;
+    let even = experiment.run(1).figures;
+    experiment.back.slots = Some(Slots { every: MS(10) });
+    let bunched = experiment.run(1).figures;
+    let queue = |figures: &Figures| figures.bottleneck.mean_delay;
+    assert!(queue(&bunched) > queue(&even), "{bunched:?}\n{even:?}");
+    assert_eq!(bunched.flows[0].delivered, 400_000);
+    assert!(bunched.flows[0].smoothed_round_trip > even.flows[0].smoothed_round_trip);
 }

@@ -2,6 +2,7 @@
 
 mod ecn;
 mod experiment;
+mod fairness;
 mod log;
 mod mtu;
 mod scenarios;
