@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use woshou_tcp::State;
-use woshou_tcp::congestion::{CongestionFactory, NewReno};
+use woshou_tcp::congestion::{self, CongestionFactory};
 
 /// Whose `errno`s, numbers and habits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,7 +81,8 @@ pub struct Policy {
     pub descriptors: usize,
     /// Octets not sent yet above which a socket is not writable (`net.ipv4.tcp_notsent_lowat`). Default: none.
     pub not_sent_low: Option<u32>,
-    /// What TCP_CONGESTION can choose. Default: NewReno (which `reno` names too).
+    /// What TCP_CONGESTION can choose. Default: what comes with woshou ([`congestion::NAMES`]; `reno` names NewReno
+    /// too).
     pub congestion: Vec<Arc<dyn CongestionFactory>>,
 }
 
@@ -94,7 +95,10 @@ impl Default for Policy {
             most_waiting: 4096,
             descriptors: 65_536,
             not_sent_low: None,
-            congestion: vec![Arc::new(NewReno::factory())],
+            congestion: congestion::NAMES
+                .iter()
+                .filter_map(|name| congestion::by_name(name))
+                .collect(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use alloc::sync::Arc;
 use core::time::Duration;
 
-use crate::congestion::{CongestionFactory, NewReno};
+use crate::congestion::{CongestionFactory, Cubic};
 use crate::ecn::EcnPolicy;
+use crate::segment::{Ecn, Flags};
 
 /// Keep-alive probing (RFC 9293 section 3.8.4), off unless asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +140,7 @@ pub struct Config {
     /// What becomes of handshakes that are over when the accept queue is full; a SYN that comes then is dropped whatever this
     /// says. Default: dropped.
     pub accept_overflow: AcceptOverflow,
-    /// The congestion control algorithm. Default NewReno.
+    /// The congestion control algorithm. Default: CUBIC with HyStart++.
     pub congestion: Arc<dyn CongestionFactory>,
     /// How losses are detected, and false alarms taken back.
     pub loss_detection: LossDetection,
@@ -242,13 +243,33 @@ impl Default for Config {
             half_open: 1024,
             syn_cookies: SynCookies::default(),
             accept_overflow: AcceptOverflow::default(),
-            congestion: Arc::new(NewReno::factory()),
+            congestion: Arc::new(Cubic::factory()),
             loss_detection: LossDetection::default(),
             pacing: Pacing::default(),
             max_pacing_rate: None,
             pacing_percent_slow_start: 200,
             pacing_percent_avoidance: 120,
             slow_start_after_idle: true,
+        }
+    }
+}
+
+impl Config {
+    /// `ecn`, unless the algorithm cannot do without.
+    pub(crate) fn ecn_policy(&self) -> EcnPolicy {
+        if self.congestion.needs_ecn() {
+            EcnPolicy::Request
+        } else {
+            self.ecn
+        }
+    }
+
+    /// The ECN field of the packet of a SYN or SYN,ACK: with DCTCP it is capable too (RFC 8257 section 3.6).
+    pub(crate) fn ecn_of_syn(&self, flags: Flags) -> Ecn {
+        if flags.contains(Flags::SYN | Flags::ECE) && self.congestion.needs_ecn() {
+            Ecn::Ect0
+        } else {
+            Ecn::NotEct
         }
     }
 }

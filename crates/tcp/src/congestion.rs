@@ -191,7 +191,10 @@ pub trait CongestionControl: Debug + Send {
     fn name(&self) -> &'static str;
 }
 
-/// The algorithms that come with the crate, by the names that users write: `bbr`, `cubic`, `dctcp`, `newreno` (also `reno`).
+/// The names of the algorithms that come with the crate, the default first.
+pub const NAMES: &[&str] = &["cubic", "newreno", "bbr", "dctcp"];
+
+/// The algorithms that come with the crate, by the names that users write: those of [`NAMES`], and `reno` for `newreno`.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Arc<dyn CongestionFactory>> {
     match name {

@@ -47,7 +47,8 @@ pub(crate) const fn is_setup_syn_ack(flags: Flags) -> bool {
 /// What a connection that agreed on ECN remembers. All of it is idle where nothing is ever marked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct EcnState {
-    /// Receiver: a packet came marked, and the peer has not said CWR since: ECE goes on every acknowledgement.
+    /// Receiver: a packet came marked, and the peer has not said CWR since: ECE goes on every acknowledgement. DCTCP: the last
+    /// packet came marked (DCTCP.CE).
     pub(crate) echo: bool,
     /// Sender: the window was reduced, and the peer has not been told: CWR goes on the next new text.
     pub(crate) cwr: bool,
@@ -81,6 +82,11 @@ impl EcnState {
         let echoed = self.echo && !cwr;
         self.echo = marked || echoed;
         marked && !echoed
+    }
+
+    /// The same where each mark counts: returns whether the marks began or ended with this segment (RFC 8257 section 3.2).
+    pub(crate) fn on_text_counted(&mut self, marked: bool) -> bool {
+        core::mem::replace(&mut self.echo, marked) != marked
     }
 }
 
@@ -151,5 +157,22 @@ mod tests {
         assert!(!state.on_text(false, false) && state.echo);
         assert!(!state.on_text(true, false) && !state.echo);
         assert!(state.on_text(true, true) && state.echo, "both at once");
+    }
+
+    /// RFC 8257 section 3.2, Figure 1.
+    #[test]
+    fn where_marks_are_counted_the_echo_is_the_last_packets() {
+        let mut state = EcnState::default();
+        for (marked, news) in [
+            (false, false),
+            (true, true),
+            (true, false),
+            (false, true),
+            (false, false),
+            (true, true),
+        ] {
+            assert_eq!(state.on_text_counted(marked), news);
+            assert_eq!(state.echo, marked);
+        }
     }
 }

@@ -19,7 +19,7 @@ use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent};
 use crate::options::{Agreed, Setup};
 use crate::paws::Paws;
-use crate::segment::{Ecn, Endpoints, Flags, Header, Segment, Transmit};
+use crate::segment::{Endpoints, Flags, Header, Segment, Transmit};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
@@ -145,7 +145,7 @@ impl Listener {
             let newer = header.options.timestamps.map(|theirs| theirs.value);
             entry.agreed.timestamps = entry.agreed.timestamps.and(newer);
             // One SYN without it is enough to leave it (RFC 3168 section 6.1.1).
-            entry.agreed.ecn &= self.config.ecn.agrees(header);
+            entry.agreed.ecn &= self.config.ecn_policy().agrees(header);
             return Ok(false);
         }
         let rcv_nxt = entry.agreed.irs + 1;
@@ -321,7 +321,7 @@ impl Listener {
             header,
             text,
             segment_size: None,
-            ecn: Ecn::NotEct,
+            ecn: self.config.ecn_of_syn(header.flags),
             reason,
         };
         Some((who, transmit))

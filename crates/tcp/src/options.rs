@@ -101,7 +101,7 @@ impl Offer {
             }),
             sack: config.sack,
             timestamps: config.timestamps,
-            ecn: config.ecn,
+            ecn: config.ecn_policy(),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use woshou_stack::ClosedPorts;
 use woshou_tcp::EcnPolicy;
-use woshou_tcp::congestion::NewReno;
+use woshou_tcp::congestion;
 
 use crate::profile::{Knobs, backoff_sum, linux_receive_buffer};
 
@@ -313,22 +313,20 @@ fn linux_fixed(name: &str, value: i64) -> Outcome {
 /// `net.ipv4.`, the value a word.
 fn linux_words(knobs: &mut Knobs, name: &str, value: &str) -> Outcome {
     match name {
-        "tcp_congestion_control" => congestion(knobs, value),
+        "tcp_congestion_control" => congestion_control(knobs, value),
         "tcp_fastopen_key" => USED_ELSEWHERE,
         "tcp_allowed_congestion_control" | "tcp_available_congestion_control" => DEFAULT,
         _ => Unsupported,
     }
 }
 
-fn congestion(knobs: &mut Knobs, name: &str) -> Outcome {
-    match name.trim_matches('"') {
-        "reno" | "newreno" => {
-            knobs.tcp.congestion = Arc::new(NewReno::factory());
+fn congestion_control(knobs: &mut Knobs, name: &str) -> Outcome {
+    match congestion::by_name(name.trim_matches('"')) {
+        Some(factory) => {
+            knobs.tcp.congestion = factory;
             Set
         }
-        // Both systems' default: what every script takes for granted.
-        "cubic" => Nothing("the congestion window shows what woshou does"),
-        _ => Unsupported,
+        None => Unsupported,
     }
 }
 
@@ -459,7 +457,7 @@ fn freebsd_harmless(name: &str) -> Outcome {
 /// `net.inet.tcp.`, the value a word.
 fn freebsd_words(knobs: &mut Knobs, name: &str, value: &str) -> Outcome {
     match name {
-        "cc.algorithm" => congestion(knobs, value),
+        "cc.algorithm" => congestion_control(knobs, value),
         "functions_default" if value == "freebsd" => DEFAULT,
         _ if name.starts_with("fastopen.") => USED_ELSEWHERE,
         _ => Unsupported,

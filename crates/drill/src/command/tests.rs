@@ -264,6 +264,15 @@ fn sysctls_turn_knobs() {
     );
     let silent = turn("net.inet.tcp.blackhole", "2").unwrap().stack;
     assert_eq!(silent.closed_ports, woshou_stack::ClosedPorts::Silent);
+    for (name, value, algorithm) in [
+        ("net.ipv4.tcp_congestion_control", "reno", "newreno"),
+        ("net.ipv4.tcp_congestion_control", "dctcp", "dctcp"),
+        ("net.inet.tcp.cc.algorithm", "cubic", "cubic"),
+        ("net.inet.tcp.cc.algorithm", "newreno", "newreno"),
+    ] {
+        let knobs = turn(name, value).unwrap();
+        assert_eq!(knobs.tcp.congestion.name(), algorithm, "{name}={value}");
+    }
     let bare = |value| turn("net.inet.tcp.rexmit_drop_options", value).unwrap();
     assert_eq!(bare("1").tcp.bare_syn_after, Some(3));
     assert_eq!(bare("0").tcp.bare_syn_after, None);
@@ -272,7 +281,7 @@ fn sysctls_turn_knobs() {
         ("net.ipv4.tcp_ecn", "3"),
         ("net.inet.tcp.insecure_rst", "1"),
         ("net.inet.tcp.blackhole", "3"),
-        ("net.ipv4.tcp_congestion_control", "bbr"),
+        ("net.ipv4.tcp_congestion_control", "vegas"),
         ("net.ipv4.tcp_brandnew", "1"),
         ("vm.swappiness", "1"),
         ("net.inet.tcp.functions_default", "rack"),

@@ -214,12 +214,18 @@ fn other_types_of_values() {
     let name = |name: &str| Value::Name(name.to_owned());
     assert_eq!(
         host.getsockopt(now, fd, Opt::TCP_CONGESTION),
-        Ok(name("newreno"))
+        Ok(name("cubic"))
     );
-    assert_eq!(
-        host.setsockopt(now, fd, Opt::TCP_CONGESTION, &name("reno")),
-        Ok(())
-    );
+    for algorithm in ["reno", "dctcp", "cubic"] {
+        assert_eq!(
+            host.setsockopt(now, fd, Opt::TCP_CONGESTION, &name(algorithm)),
+            Ok(())
+        );
+        assert_eq!(
+            host.getsockopt(now, fd, Opt::TCP_CONGESTION),
+            Ok(name(algorithm))
+        );
+    }
     let vegas = host.setsockopt(now, fd, Opt::TCP_CONGESTION, &name("vegas"));
     assert_eq!(vegas, fails(Errno::ENOENT));
     let two = Value::Time(Duration::from_secs(2));

@@ -5,6 +5,7 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use woshou_tcp::config::KeepAlive;
+use woshou_tcp::congestion::CongestionFactory;
 use woshou_tcp::error::PathError;
 use woshou_tcp::{Config, Instant, State, WriteError};
 
@@ -179,6 +180,29 @@ impl Stack {
             Body::Opening(opening) => opening.set_not_sent_low(octets),
             Body::Connection(connection) => connection.set_not_sent_low(octets),
         });
+    }
+
+    /// Its congestion control algorithm, from now on (see [`woshou_tcp::Connection::set_congestion`]); while opening, for the
+    /// connection to come.
+    pub fn set_congestion(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        factory: &Arc<dyn CongestionFactory>,
+    ) {
+        self.choose(now, id, |body| match body {
+            Body::Opening(opening) => opening.set_congestion(Arc::clone(factory)),
+            Body::Connection(connection) => connection.set_congestion(now, &**factory),
+        });
+    }
+
+    /// The name of its congestion control algorithm: `cubic`.
+    #[must_use]
+    pub fn congestion_name(&self, id: ConnId) -> Option<&'static str> {
+        Some(match &self.table.of_user(id)?.body {
+            Body::Opening(opening) => opening.congestion_name(),
+            Body::Connection(connection) => connection.congestion_name(),
+        })
     }
 
     fn choose(&mut self, now: Instant, id: ConnId, choice: impl FnOnce(&mut Body)) {

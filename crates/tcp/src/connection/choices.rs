@@ -2,10 +2,12 @@
 //! wait unsent.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::time::Duration;
 
-use super::{Connection, Opening};
+use super::{Connection, Opening, initial_window};
 use crate::config::KeepAlive;
+use crate::congestion::CongestionFactory;
 use crate::error::PathError;
 use crate::event::{Timer, Wake};
 use crate::seq::SeqNum;
@@ -101,6 +103,27 @@ impl Connection {
         self.user.choices.as_ref()?.most_unsent
     }
 
+    /// Another congestion control algorithm, from now on: with the window and the threshold of the one before
+    /// ([`crate::congestion::CongestionControl::take_over`]).
+    ///
+    /// What was agreed with the peer stays: an algorithm that needs ECN gets it only where it was chosen before the connection
+    /// was opened.
+    pub fn set_congestion(&mut self, now: Instant, factory: &dyn CongestionFactory) {
+        let mss = self.snd.mss;
+        let start = initial_window(self.config.initial_window, mss);
+        let before = &self.congestion;
+        let (window, threshold) = (before.window(), before.threshold());
+        self.congestion = factory.make(mss, start);
+        self.congestion.take_over(now, window, threshold);
+        self.rearm(now);
+    }
+
+    /// The name of the congestion control algorithm: `cubic`.
+    #[must_use]
+    pub fn congestion_name(&self) -> &'static str {
+        self.congestion.name()
+    }
+
     /// Tells a writer who waits that there is room that is worth it: a third of the buffer, half of the low-water mark.
     pub(super) fn wake_writer(&mut self) {
         if !self.user.waits_to_write {
@@ -149,6 +172,19 @@ impl Opening {
     /// As [`Connection::set_not_sent_low`], for the connection to come.
     pub fn set_not_sent_low(&mut self, octets: Option<u32>) {
         self.choices_mut().most_unsent = octets.map(|octets| octets.max(1));
+    }
+
+    /// The congestion control algorithm of the connection to come. One that needs ECN asks for it by the SYN, where that has
+    /// not been sent yet.
+    pub fn set_congestion(&mut self, factory: Arc<dyn CongestionFactory>) {
+        Arc::make_mut(&mut self.config).congestion = factory;
+        self.offer_ecn();
+    }
+
+    /// The name of that algorithm.
+    #[must_use]
+    pub fn congestion_name(&self) -> &'static str {
+        self.config.congestion.name()
     }
 
     /// What the network last reported about our SYN.

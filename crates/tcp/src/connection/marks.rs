@@ -14,10 +14,11 @@ impl Connection {
         plan.len > 0 && plan.seq == self.snd.nxt && plan.reason != Reason::WindowProbe
     }
 
-    /// The ECN field of the packet for `plan`: only new text is marked as capable.
+    /// The ECN field of the packet for `plan`: only new text is marked as capable; with DCTCP everything is, lest a switch that
+    /// marks all others drop just these (RFC 8257 sections 3.6, 4.1).
     //= rfc9293 SHLD-8
     pub(super) fn ecn_of(&self, plan: Plan) -> Ecn {
-        if self.agreed.ecn && self.is_new_text(plan) {
+        if self.agreed.ecn && (self.is_new_text(plan) || self.congestion.counts_marks()) {
             Ecn::Ect0
         } else {
             Ecn::NotEct
@@ -55,7 +56,13 @@ impl Connection {
             return;
         }
         let cwr = segment.header.flags.contains(Flags::CWR);
-        if self.ecn.on_text(cwr, segment.ecn == Ecn::Ce) {
+        let marked = segment.ecn == Ecn::Ce;
+        let news = if self.congestion.counts_marks() {
+            self.ecn.on_text_counted(marked)
+        } else {
+            self.ecn.on_text(cwr, marked)
+        };
+        if news {
             // At once: a sender whose window is small would else wait for nothing.
             self.rcv.ack.owe(Reason::Marked);
         }

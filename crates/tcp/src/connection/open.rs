@@ -13,7 +13,7 @@ use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::info::TcpInfo;
 use crate::options::{Agreed, Offer, Setup};
 use crate::rtt::RttEstimator;
-use crate::segment::{Ecn, Endpoints, Flags, Header, Segment, Transmit};
+use crate::segment::{Endpoints, Flags, Header, Segment, Transmit};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
@@ -321,8 +321,15 @@ impl Opening {
             header,
             text: [&[], &[]],
             segment_size: None,
-            ecn: Ecn::NotEct,
+            ecn: self.config.ecn_of_syn(header.flags),
             reason,
+        }
+    }
+
+    /// The configuration has changed: what the SYN asks for, where it has not been sent.
+    pub(super) fn offer_ecn(&mut self) {
+        if self.sent_at.is_none() {
+            self.offer.ecn = self.config.ecn_policy();
         }
     }
 

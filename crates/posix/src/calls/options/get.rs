@@ -154,7 +154,14 @@ impl Sockets {
         let value = match option {
             Opt::TCP_INFO => return Ok(self.tcp_info(now, fd).map(Value::Figures)),
             Opt::TCP_CONGESTION => {
-                return Ok(Some(Value::Name(config.congestion.name().to_owned())));
+                let present = self
+                    .connection_id(fd)
+                    .and_then(|id| self.stack.congestion_name(id));
+                let name = match present.unwrap_or_else(|| config.congestion.name()) {
+                    "newreno" if self.personality() == Personality::Linux => "reno",
+                    name => name,
+                };
+                return Ok(Some(Value::Name(name.to_owned())));
             }
             Opt::TCP_NODELAY => i64::from(
                 socket

@@ -152,7 +152,7 @@ impl Sockets {
 
     fn set_tcp_option(&mut self, now: Instant, fd: Fd, option: Opt, value: &Value) -> Outcome<()> {
         match option {
-            Opt::TCP_CONGESTION => return self.set_congestion(fd, value),
+            Opt::TCP_CONGESTION => return self.set_congestion(now, fd, value),
             Opt::TCP_QUICKACK => return self.set_quick_ack(now, fd, int(value)?),
             Opt::TCP_MAXSEG => return self.set_segment_size(now, fd, int(value)?),
             Opt::TCP_INFO | Opt::TCP_CC_INFO => return Err(Errno::ENOPROTOOPT.into()),
@@ -204,8 +204,8 @@ impl Sockets {
         Ok(())
     }
 
-    /// Before the connection is made: its congestion control is made with it.
-    fn set_congestion(&mut self, fd: Fd, value: &Value) -> Outcome<()> {
+    /// At once where there is a connection, which keeps its window; else for those to come.
+    fn set_congestion(&mut self, now: Instant, fd: Fd, value: &Value) -> Outcome<()> {
         let Value::Name(name) = value else {
             return Err(Errno::EINVAL.into());
         };
@@ -216,11 +216,8 @@ impl Sockets {
             .find(|factory| factory.name() == wanted)
             .cloned();
         let factory = found.ok_or(Errno::ENOENT)?;
-        let present = self
-            .connection(fd)
-            .map(|connection| connection.config().congestion.name());
-        if present.is_some_and(|present| present != factory.name()) {
-            return Err(Stop::unsupported("TCP_CONGESTION of an open connection"));
+        if let Some(id) = self.connection_id(fd) {
+            self.stack.set_congestion(now, id, &factory);
         }
         let settings = &mut self.socket_mut(fd)?.settings;
         settings.congestion = Some(factory);

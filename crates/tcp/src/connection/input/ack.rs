@@ -160,6 +160,7 @@ impl Connection {
                 acked: acked.octets,
                 sacked,
                 delivered,
+                marked: if marked { delivered } else { 0 },
                 prior_in_flight: prior,
                 in_flight: self.recovery.pipe(&self.snd),
                 window_limited: limited,

@@ -13,6 +13,8 @@ use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 fn config(ecn: EcnPolicy) -> Config {
     Config {
         ecn,
+        // Whose window falls by half.
+        congestion: Arc::new(NewReno::factory()),
         ..Config::default()
     }
 }
