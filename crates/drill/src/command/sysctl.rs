@@ -1,7 +1,6 @@
 //! What the sysctls of Linux and FreeBSD mean for woshou.
 
 use core::time::Duration;
-use std::sync::Arc;
 
 use woshou_stack::ClosedPorts;
 use woshou_tcp::EcnPolicy;

@@ -145,6 +145,17 @@ impl Sockets {
         })
     }
 
+    /// The algorithm of the socket's connection, or of those to come, by the system's name for it.
+    fn congestion_name(&self, fd: Fd, config: &Config) -> String {
+        let present = self.connection_id(fd);
+        let present = present.and_then(|id| self.stack.congestion_name(id));
+        let name = match present.unwrap_or_else(|| config.congestion.name()) {
+            "newreno" if self.personality() == Personality::Linux => "reno",
+            name => name,
+        };
+        name.to_owned()
+    }
+
     fn get_tcp_option(&self, now: Instant, fd: Fd, option: Opt) -> Outcome<Option<Value>> {
         let socket = self.socket_ref(fd)?;
         let settings = &socket.settings;
@@ -154,14 +165,7 @@ impl Sockets {
         let value = match option {
             Opt::TCP_INFO => return Ok(self.tcp_info(now, fd).map(Value::Figures)),
             Opt::TCP_CONGESTION => {
-                let present = self
-                    .connection_id(fd)
-                    .and_then(|id| self.stack.congestion_name(id));
-                let name = match present.unwrap_or_else(|| config.congestion.name()) {
-                    "newreno" if self.personality() == Personality::Linux => "reno",
-                    name => name,
-                };
-                return Ok(Some(Value::Name(name.to_owned())));
+                return Ok(Some(Value::Name(self.congestion_name(fd, &config))));
             }
             Opt::TCP_NODELAY => i64::from(
                 socket

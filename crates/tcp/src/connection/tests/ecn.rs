@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::super::*;
 use super::pair::{ISS, LONG, Pair, octets, setup};
+use crate::congestion::NewReno;
 use crate::ecn::EcnPolicy;
 use crate::segment::{Ecn, Flags, Header, Text};
 use woshou_wire::tcp_option::{TcpOptions, Timestamps};

@@ -9,12 +9,14 @@ use super::super::*;
 use super::bench::Bench;
 use super::pair::{Pair, octets};
 use crate::Pacing;
+use crate::congestion::NewReno;
 
 const MSS: usize = 1448;
 
 fn always() -> Config {
     Config {
         pacing: Pacing::Always,
+        congestion: Arc::new(NewReno::factory()),
         ..Config::default()
     }
 }
