@@ -3,6 +3,7 @@
 mod ecn;
 mod experiment;
 mod fairness;
+mod growth;
 mod log;
 mod mtu;
 mod scenarios;
