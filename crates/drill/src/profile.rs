@@ -131,6 +131,7 @@ fn linux() -> Knobs {
         open_fails_on_path_error: true,
         receive_buffer: linux_receive_buffer(540_000),
         send_buffer: 262_144,
+        send_buffer_start: 262_144,
         challenge_acks_per_second: u8::MAX,
         mtu_probing: false,
         slow_start_after_idle: false,

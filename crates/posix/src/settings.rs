@@ -99,13 +99,13 @@ impl Settings {
 
     fn tune_buffers(&self, config: &mut Config, personality: Personality) {
         if let Some(buffer) = self.receive_buffer {
-            config.receive_buffer = personality.window_of(buffer);
+            config.fix_receive_buffer(personality.window_of(buffer));
         }
         if let Some(clamp) = self.window_clamp {
             config.receive_buffer = config.receive_buffer.min(clamp);
         }
         if let Some(buffer) = self.send_buffer {
-            config.send_buffer = buffer;
+            config.fix_send_buffer(buffer);
         }
     }
 

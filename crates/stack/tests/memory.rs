@@ -19,6 +19,15 @@ fn small(change: impl Fn(&mut Config, &mut woshou_tcp::Config)) -> Pair {
     let mut pair = Pair::new();
     pair.keep_log = false;
     let mut tcp = woshou_tcp::Config::default();
+    // A few connections shall be able to take all of it, whether or not they would have grown so far.
+    tcp.fix_receive_buffer(1 << 20);
+    tcp.fix_send_buffer(1 << 20);
+    let unbounded = Config {
+        tcp: Arc::new(tcp.clone()),
+        ..Config::default()
+    };
+    pair.stacks[0] = Stack::new(Arc::new(unbounded), [1; 32]);
+    pair.stacks[0].add_link(link(Medium::Ip, &["10.0.0.1/24", "fd00::1/64"]));
     let mut config = Config {
         memory: BUDGET,
         ..Config::default()

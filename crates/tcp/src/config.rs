@@ -111,10 +111,17 @@ pub struct Config {
     /// ([`crate::error::PathError::is_hard`]). Default on (RFC 9293 SHLD-26); once synchronized, nothing that ICMP says ends
     /// it (RFC 5461, RFC 5927).
     pub open_fails_on_hard_error: bool,
-    /// Most octets of text held for a user who does not read, and so the largest window. Default 1 MiB.
+    /// Most octets of text held for a user who does not read, and so the largest window. Default 32 MiB, what 1 Gbit/s over
+    /// 100 ms takes, twice and some more. Nothing is held before text arrives.
     pub receive_buffer: usize,
-    /// Most octets of text held for a peer who does not acknowledge. Default 1 MiB.
+    /// Where the receive buffer begins, octets; it grows as the user keeps up, up to `receive_buffer`. That much or more: its
+    /// size is fixed ([`Self::fix_receive_buffer`]). Default 128 KiB.
+    pub receive_buffer_start: usize,
+    /// Most octets of text held for a peer who does not acknowledge. Default 32 MiB.
     pub send_buffer: usize,
+    /// Where the send buffer begins, octets; it takes twice what may be in flight, up to `send_buffer`. That much or more: its
+    /// size is fixed ([`Self::fix_send_buffer`]). Default 128 KiB.
+    pub send_buffer_start: usize,
     /// 2 MSL: how long TIME-WAIT lasts. Default 60 s as in every kernel (RFC 9293's MSL of 2 min gives 240 s).
     pub time_wait: Duration,
     /// How long FIN-WAIT-2 lasts once the user let go of the connection. Default 60 s.
@@ -155,6 +162,32 @@ pub struct Config {
     pub pacing_percent_avoidance: u16,
     /// Whether an idle time of more than a retransmission timeout brings slow start again (RFC 5681 section 4.1). Default true.
     pub slow_start_after_idle: bool,
+}
+
+impl Config {
+    /// A receive buffer of `octets` from the beginning, which does not grow, as SO_RCVBUF makes one.
+    pub fn fix_receive_buffer(&mut self, octets: usize) {
+        self.receive_buffer = octets;
+        self.receive_buffer_start = octets;
+    }
+
+    /// A send buffer of `octets` from the beginning, which does not grow, as SO_SNDBUF makes one.
+    pub fn fix_send_buffer(&mut self, octets: usize) {
+        self.send_buffer = octets;
+        self.send_buffer_start = octets;
+    }
+
+    /// Octets of the receive buffer at the beginning of a connection.
+    #[must_use]
+    pub fn first_receive_buffer(&self) -> usize {
+        self.receive_buffer_start.min(self.receive_buffer)
+    }
+
+    /// Octets of the send buffer at the beginning of a connection.
+    #[must_use]
+    pub fn first_send_buffer(&self) -> usize {
+        self.send_buffer_start.min(self.send_buffer)
+    }
 }
 
 /// How losses are detected, and false alarms taken back. The default has all of it.
@@ -230,8 +263,10 @@ impl Default for Config {
             bare_syn_after: None,
             open_fails_on_path_error: false,
             open_fails_on_hard_error: true,
-            receive_buffer: 1 << 20,
-            send_buffer: 1 << 20,
+            receive_buffer: 32 << 20,
+            receive_buffer_start: 128 << 10,
+            send_buffer: 32 << 20,
+            send_buffer_start: 128 << 10,
             time_wait: Duration::from_secs(60),
             fin_wait_2: Duration::from_secs(60),
             orphan_timeout: Duration::from_secs(100),

@@ -161,7 +161,7 @@ impl Connection {
         let mut rcv = Receive::new(
             agreed.irs,
             agreed.receive_scale,
-            config.receive_buffer,
+            config.first_receive_buffer(),
             offered,
         );
         rcv.ack = AckState::new(config.quick_acks);
@@ -407,9 +407,14 @@ impl Connection {
         self.rcv.buffer.len()
     }
 
-    /// Most octets that the send buffer holds now.
+    /// Most octets that the send buffer holds now: twice what may be in flight, or is, so that a window's worth waits
+    /// whenever the window opens, and a hole that is being repaired does not keep new text from following.
     fn send_capacity(&self) -> usize {
-        let limit = self.config.send_buffer.min(MAX_SEND_BUFFER);
+        let outstanding = u64::from(self.snd.nxt.distance_from(self.snd.una));
+        let flight = self.congestion.window().max(outstanding);
+        let most = self.config.send_buffer.min(MAX_SEND_BUFFER);
+        let limit = usize::try_from(flight.saturating_mul(2)).unwrap_or(usize::MAX);
+        let limit = limit.clamp(self.config.first_send_buffer().min(most), most);
         self.rcv.pressure.send_limit(limit)
     }
 
@@ -459,7 +464,7 @@ const MAX_SEND_BUFFER: usize = 1 << 30;
 
 /// SEG.WND of a SYN or SYN,ACK: never scaled (RFC 7323 section 2.2).
 pub(crate) fn window_of_syn(config: &Config) -> u32 {
-    u32::try_from(config.receive_buffer)
+    u32::try_from(config.first_receive_buffer())
         .unwrap_or(u32::MAX)
         .min(u32::from(u16::MAX))
 }

@@ -73,9 +73,10 @@ pub struct TcpInfo {
     pub advmss: u32,
     /// Segments by which others may overtake one before it counts as lost.
     pub reordering: u32,
-    /// The round trip as the receiver sees it. Not measured: zero.
+    /// The round trip as the receiver sees it; zero before it was measured.
     pub rcv_rtt: Duration,
-    /// Octets held at most for a user who does not read.
+    /// The most that the user read in a round trip, octets; before that is known, what is held at most for one who does not
+    /// read.
     pub rcv_space: u32,
     /// Retransmissions, in segments.
     pub total_retrans: u64,

@@ -230,7 +230,7 @@ mod tests {
         let agreed = ours.agree(&endpoints, &syn);
         assert_eq!(
             (agreed.peer_mss, agreed.send_scale, agreed.receive_scale),
-            (1000, 14, 5)
+            (1000, 14, 10)
         );
         assert_eq!((agreed.sack, agreed.timestamps), (true, Some(9)));
         let capped = Config {

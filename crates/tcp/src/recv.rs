@@ -2,14 +2,18 @@
 
 pub(crate) mod ack;
 pub(crate) mod buffer;
+pub(crate) mod growth;
 pub(crate) mod reassembly;
 pub(crate) mod window;
+
+use alloc::boxed::Box;
 
 use crate::memory::Pressure;
 use crate::seq::SeqNum;
 
 use ack::AckState;
 use buffer::ReceiveBuffer;
+use growth::Growth;
 use reassembly::Reassembly;
 
 /// The receive sequence space and what belongs to it.
@@ -25,10 +29,12 @@ pub(crate) struct Receive {
     pub(crate) most_offered: u32,
     /// Rcv.Wind.Shift.
     pub(crate) scale: u8,
-    /// Most octets held for the user.
+    /// Most octets held for the user; grows as the user keeps up, never shrinks by itself.
     pub(crate) capacity: u32,
+    /// What makes it grow; nothing until that much text came that growth may be worth it.
+    pub(crate) growth: Option<Box<Growth>>,
     /// The largest text a segment brought; what counts as "full-sized".
-    pub(crate) mss: u32,
+    pub(crate) mss: u16,
     /// How short of memory the owner is.
     pub(crate) pressure: Pressure,
     /// Text in order.
@@ -48,7 +54,14 @@ pub(crate) struct Receive {
 }
 
 /// Largest buffer that RFC 7323 section 2.3 lets a window describe.
-pub(crate) const MAX_WINDOW: u32 = 1 << 30;
+const MAX_WINDOW: u32 = 1 << 30;
+
+/// The window that a buffer of `octets` describes.
+pub(crate) fn window_of(octets: usize) -> u32 {
+    u32::try_from(octets)
+        .unwrap_or(MAX_WINDOW)
+        .min(MAX_WINDOW)
+}
 
 impl Receive {
     /// `window`: what our SYN or SYN,ACK offered.
@@ -59,9 +72,8 @@ impl Receive {
             adv: irs + 1 + window,
             most_offered: window,
             scale,
-            capacity: u32::try_from(capacity)
-                .unwrap_or(MAX_WINDOW)
-                .min(MAX_WINDOW),
+            capacity: window_of(capacity),
+            growth: None,
             mss: 536,
             pressure: Pressure::Plenty,
             buffer: ReceiveBuffer::new(),

@@ -112,10 +112,10 @@ impl Tuning {
             config.user_timeout = after;
         }
         if let Some(octets) = self.send_buffer {
-            config.send_buffer = octets as usize;
+            config.fix_send_buffer(octets as usize);
         }
         if let Some(octets) = self.recv_buffer {
-            config.receive_buffer = octets as usize;
+            config.fix_receive_buffer(octets as usize);
         }
         config.mss = self.mss.or(config.mss);
         Arc::new(config)
@@ -351,7 +351,7 @@ impl SockRef<'_> {
         self.set(|shared, now, id| {
             shared
                 .stack
-                .tune(now, id, |config| config.send_buffer = size);
+                .tune(now, id, |config| config.fix_send_buffer(size));
         })
     }
 
@@ -366,7 +366,7 @@ impl SockRef<'_> {
         self.set(|shared, now, id| {
             shared
                 .stack
-                .tune(now, id, |config| config.receive_buffer = size);
+                .tune(now, id, |config| config.fix_receive_buffer(size));
         })
     }
 

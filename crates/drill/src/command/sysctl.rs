@@ -149,8 +149,8 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
         "tcp_window_scaling" => set_bool(&mut tcp.window_scaling, value),
         "tcp_rmem" => match numbers {
             [_, default, most] => {
-                tcp.receive_buffer =
-                    linux_receive_buffer(u64::try_from(*default).unwrap_or(0)).max(1);
+                let default = u64::try_from(*default).unwrap_or(0);
+                tcp.fix_receive_buffer(linux_receive_buffer(default).max(1));
                 tcp.window_scale = Some(scale_for(*most));
                 Set
             }
@@ -158,7 +158,7 @@ fn linux(knobs: &mut Knobs, name: &str, numbers: &[i64], value: i64) -> Outcome 
         },
         "tcp_wmem" => match numbers {
             [_, default, _] => {
-                tcp.send_buffer = usize::try_from(*default).unwrap_or(0).max(4096);
+                tcp.fix_send_buffer(usize::try_from(*default).unwrap_or(0).max(4096));
                 Set
             }
             _ => Unsupported,
@@ -347,11 +347,11 @@ fn freebsd(knobs: &mut Knobs, name: &str, value: i64) -> Outcome {
         }
         "sack.enable" => set_bool(&mut tcp.sack, value),
         "recvspace" => {
-            tcp.receive_buffer = usize::try_from(value).unwrap_or(0).clamp(1, 1 << 30);
+            tcp.fix_receive_buffer(usize::try_from(value).unwrap_or(0).clamp(1, 1 << 30));
             Set
         }
         "sendspace" => {
-            tcp.send_buffer = usize::try_from(value).unwrap_or(0).clamp(1, 1 << 30);
+            tcp.fix_send_buffer(usize::try_from(value).unwrap_or(0).clamp(1, 1 << 30));
             Set
         }
         "ecn.enable" => set_ecn(tcp, value),

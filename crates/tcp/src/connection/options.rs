@@ -8,7 +8,7 @@ use crate::error::PathError;
 use crate::event::{Reason, Timer};
 use crate::options::Agreed;
 use crate::recovery::Phase;
-use crate::recv::MAX_WINDOW;
+use crate::recv::window_of;
 use crate::state::State;
 use crate::time::Instant;
 
@@ -38,9 +38,12 @@ impl Connection {
     /// runs starts anew.
     pub fn set_config(&mut self, now: Instant, config: Arc<Config>) {
         let before = core::mem::replace(&mut self.config, config);
-        self.rcv.capacity = u32::try_from(self.config.receive_buffer)
-            .unwrap_or(MAX_WINDOW)
-            .min(MAX_WINDOW);
+        let sizes = |config: &Config| (config.first_receive_buffer(), config.receive_buffer);
+        if sizes(&before) != sizes(&self.config) {
+            let (first, most) = sizes(&self.config);
+            let grown = usize::try_from(self.rcv.capacity).unwrap_or(usize::MAX);
+            self.rcv.capacity = window_of(grown.clamp(first, most));
+        }
         if before.nagle != self.config.nagle {
             self.user.nodelay = !self.config.nagle;
         }

@@ -262,7 +262,7 @@ mod tests {
             peer_mss: mss,
             scaling: scale.is_some(),
             send_scale: scale.unwrap_or(0),
-            receive_scale: scale.map_or(0, |_| 5),
+            receive_scale: scale.map_or(0, |_| 10),
             sack,
             timestamps,
             ecn: sack,

@@ -201,7 +201,7 @@ fn the_handshake() {
     assert_eq!(answer.window, u16::MAX);
     let expected = TcpOptions {
         mss: Some(1460),
-        window_scale: Some(5),
+        window_scale: Some(10),
         timestamps: Some(Timestamps {
             value: 1077,
             echo: RECENT,

@@ -7,7 +7,7 @@ impl Receive {
     /// Octets that still fit.
     fn free(&self) -> u32 {
         self.pressure
-            .receive_limit(self.capacity, self.mss)
+            .receive_limit(self.capacity, self.mss.into())
             .saturating_sub(u32::try_from(self.buffer.len()).unwrap_or(u32::MAX))
     }
 
@@ -19,7 +19,7 @@ impl Receive {
         let edge = self.nxt + self.free();
         let step = edge.offset_from(self.adv);
         // min(Fr * RCV.BUFF, Eff.snd.MSS) with Fr = 1/2.
-        let worth = (self.capacity / 2).min(self.mss).max(1);
+        let worth = (self.capacity / 2).min(self.mss.into()).max(1);
         if step >= worth.cast_signed() {
             edge
         } else {
@@ -52,7 +52,8 @@ impl Receive {
         }
         let step = self.edge().offset_from(self.adv).max(0).cast_unsigned();
         let left = self.wnd();
-        (left < 2 * self.mss && step >= (self.capacity / 2).min(2 * self.mss).max(1))
+        let two_segments = 2 * u32::from(self.mss);
+        (left < two_segments && step >= (self.capacity / 2).min(two_segments).max(1))
             || (left <= self.most_offered / 4 && step >= (self.capacity / 4).max(1))
     }
 }

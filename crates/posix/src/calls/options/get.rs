@@ -107,13 +107,13 @@ impl Sockets {
 
     fn send_buffer(&self, socket: &Socket) -> usize {
         let set = socket.settings.send_buffer;
-        set.unwrap_or_else(|| self.config_of(socket).send_buffer)
+        set.unwrap_or_else(|| self.config_of(socket).first_send_buffer())
     }
 
     fn receive_buffer(&self, socket: &Socket) -> usize {
         let set = socket.settings.receive_buffer;
         set.unwrap_or_else(|| {
-            let window = self.config_of(socket).receive_buffer;
+            let window = self.config_of(socket).first_receive_buffer();
             self.personality().buffer_of(window)
         })
     }

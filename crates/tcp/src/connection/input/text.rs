@@ -4,7 +4,9 @@ use super::Connection;
 use crate::error::{Ended, Refusal};
 use crate::event::{Context, Reason, Timer, Wake};
 use crate::memory::Pressure;
+use crate::options::timestamp;
 use crate::recv::reassembly::Inserted;
+use crate::recv::window_of;
 use crate::segment::{Flags, Segment, Text};
 use crate::seq::SeqNum;
 use crate::state::Event;
@@ -41,6 +43,7 @@ impl Connection {
         self.note_mark(segment);
         self.note_repeated(segment);
         self.counters.last_data_recv = cx.now;
+        self.grow_receive_buffer(cx.now, segment);
         let (seq, text) = self.cut_to_window(segment);
         if text.octets.is_empty() {
             // Known already, or nothing fits: the sender probes or repeats, and wants to hear.
@@ -54,7 +57,8 @@ impl Connection {
         }
         let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
         let full = len.div_ceil(u32::from(segment.coalesced.max(1)));
-        self.rcv.mss = self.rcv.mss.max(full.min(u32::from(self.advertised_mss())));
+        let full = u16::try_from(full).unwrap_or(u16::MAX);
+        self.rcv.mss = self.rcv.mss.max(full.min(self.advertised_mss()));
         if self.is_too_much(seq) {
             // As if it had been lost; the acknowledgement tells where to go on, and that no more window comes.
             self.rcv.ack.owe(Reason::Gap);
@@ -69,6 +73,21 @@ impl Connection {
         let taken = self.take_text(text);
         self.took_text(cx.now, taken, segment.header.seq.before(seq));
         Ok(())
+    }
+
+    /// The receive buffer grows where the user kept up; not where its size is fixed, nor under pressure.
+    fn grow_receive_buffer(&mut self, now: Instant, segment: &Segment<'_>) {
+        let most = match self.rcv.pressure {
+            Pressure::Plenty => window_of(self.config.receive_buffer),
+            Pressure::Pressure | Pressure::Critical => 0,
+        };
+        let echo = self.paws.and(segment.header.options.timestamps);
+        let clock = timestamp(now, self.setup.timestamp_offset);
+        let echoed = echo
+            .map(|t| clock.wrapping_sub(t.echo))
+            .filter(|ms| *ms < 1 << 30);
+        let handshake = self.rtt.min_rtt();
+        self.rcv.grow(now, echoed, handshake, most);
     }
 
     /// Whether there is no memory for text at `seq`. A user who has read everything always gets some: the connection
@@ -130,7 +149,7 @@ impl Connection {
         if repeated {
             self.rcv.ack.owe(Reason::Duplicate);
         }
-        let (mss, every) = (self.rcv.mss, self.config.ack_every);
+        let (mss, every) = (u32::from(self.rcv.mss), self.config.ack_every);
         self.rcv.ack.text_arrived(octets, mss, every);
         // Runs after an acknowledgement that leaves sooner, too: when it fires, an empty buffer is given back.
         if !self.timers.runs(Timer::DelayedAck) {
@@ -144,10 +163,8 @@ impl Connection {
     //= rfc9293 SHLD-31
     fn hold_text(&mut self, seq: SeqNum, text: Text<'_>) -> Result<(), Refusal> {
         // What the entries cost comes on top of the octets that the window allows.
-        let budget = self
-            .config
-            .receive_buffer
-            .saturating_add(self.config.receive_buffer / 2);
+        let window = usize::try_from(self.rcv.capacity.max(self.rcv.wnd())).unwrap_or(usize::MAX);
+        let budget = window.saturating_add(window / 2);
         let inserted = self.rcv.reassembly.insert(self.rcv.nxt, seq, text, budget);
         //= rfc9293 MAY-13
         self.rcv.ack.owe_gap(self.agreed.sack);

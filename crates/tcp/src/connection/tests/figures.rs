@@ -31,7 +31,7 @@ fn a_quiet_connection() {
     assert_eq!((info.data_segs_in, info.data_segs_out), (0, 0));
     assert_eq!((info.segs_in, info.segs_out), (1, 2));
     assert!(info.last_ack_recv >= Duration::from_secs(5));
-    assert_eq!(info.rcv_ssthresh, 1 << 20);
+    assert_eq!(info.rcv_ssthresh, 128 << 10);
 }
 
 #[test]

@@ -173,6 +173,9 @@ fn our_window_opens_by_segments_to_a_user_who_reads_single_octets() {
 #[test]
 fn forged_duplicates_without_sack_repeat_one_segment() {
     let mut bench = Bench::new();
+    let mut config = Config::clone(bench.connection.config());
+    config.fix_send_buffer(1 << 20);
+    bench.connection.set_config(bench.now, Arc::new(config));
     bench.connection.agreed.sack = false;
     offer(&mut bench, 1, 60_000);
     write(&mut bench, 200_000);

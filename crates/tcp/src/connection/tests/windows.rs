@@ -13,6 +13,7 @@ use crate::congestion::{AckSample, CongestionFactory, Trouble};
 fn the_greatest_window_counts_in_full() {
     let config = Config {
         receive_buffer: 1 << 30,
+        receive_buffer_start: 1 << 30,
         window_scale: Some(14),
         initial_window: 60,
         ..Config::default()
@@ -74,6 +75,8 @@ fn another_algorithm_may_open_the_window() {
             mss: 0,
             tenths: 100,
         }),
+        receive_buffer_start: 1 << 20,
+        send_buffer_start: 1 << 20,
         ..Config::default()
     };
     let mut pair = Pair::open(config);
