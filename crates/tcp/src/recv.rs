@@ -58,9 +58,7 @@ const MAX_WINDOW: u32 = 1 << 30;
 
 /// The window that a buffer of `octets` describes.
 pub(crate) fn window_of(octets: usize) -> u32 {
-    u32::try_from(octets)
-        .unwrap_or(MAX_WINDOW)
-        .min(MAX_WINDOW)
+    u32::try_from(octets).unwrap_or(MAX_WINDOW).min(MAX_WINDOW)
 }
 
 impl Receive {

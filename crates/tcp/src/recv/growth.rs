@@ -38,12 +38,17 @@ impl Growth {
         self.rtt.map(|ms| Duration::from_millis(u64::from(ms)))
     }
 
-    /// A sample. Less is believed at once: what is too long comes of a peer that had nothing to send. More is at the
-    /// round's end, by an eighth.
-    fn sample(&mut self, ms: u32) {
+    /// An upper bound of the round trip: what is too long comes of a peer that had nothing to send.
+    fn at_most(&mut self, ms: u32) {
         let ms = ms.max(1);
-        self.least = self.least.min(ms);
         self.rtt = Some(self.rtt.map_or(ms, |rtt| rtt.min(ms)));
+    }
+
+    /// An echoed timestamp. Where all of a round are older than the round trip that is known, that grows by an eighth of
+    /// the difference.
+    fn echoed(&mut self, ms: u32) {
+        self.least = self.least.min(ms);
+        self.at_most(ms);
     }
 
     /// A round that began with `read` as the next octet to be read.
@@ -103,9 +108,9 @@ impl Receive {
             return;
         };
         if let Some(ms) = echoed {
-            growth.sample(ms);
+            growth.echoed(ms);
         } else if nxt.at_or_after(growth.edge) {
-            growth.sample(millis(now.since(growth.edge_since)));
+            growth.at_most(millis(now.since(growth.edge_since)));
             (growth.edge, growth.edge_since) = (adv, now);
         }
         let (Some(rtt), lasted) = (growth.rtt, millis(now.since(growth.since))) else {
@@ -123,8 +128,196 @@ impl Receive {
         if more > 0 {
             growth.most_read = octets;
             let wanted = octets.saturating_add(more.saturating_mul(2));
-            let wanted = wanted.saturating_mul(2).saturating_add(16 * u32::from(self.mss));
+            let wanted = wanted
+                .saturating_mul(2)
+                .saturating_add(16 * u32::from(self.mss));
             self.capacity = self.capacity.max(wanted.min(most));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+    use crate::segment::Text;
+
+    const KIB: u32 = 1024;
+    const SEGMENT: u32 = 1000;
+
+    /// What tells of round trips.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Tells {
+        Echo,
+        Handshake,
+        WindowOnly,
+    }
+    use Tells::{Echo, Handshake, WindowOnly};
+
+    /// A receiver whose window begins at 64 KiB, its numbers at the end of the circle.
+    fn receive() -> Receive {
+        let mut receive = Receive::new(SeqNum(0xffff_8000), 10, 64 << 10, 64 << 10);
+        receive.mss = 1000;
+        receive
+    }
+
+    /// `octets` come within the `rtt` milliseconds from `start` on, in segments that are evenly spread, and the user reads the
+    /// fraction `reads` of each at once.
+    fn round(receive: &mut Receive, start: u32, rtt: u32, octets: u32, reads: f64, tells: Tells) {
+        let segments = octets / SEGMENT;
+        for n in 0..segments {
+            let ms = u64::from(start) * 1000
+                + u64::from(rtt) * 1000 * u64::from(n) / u64::from(segments);
+            let now = Instant::from_micros(ms);
+            let echoed = (tells == Echo).then_some(rtt);
+            let handshake = (tells == Handshake).then(|| Duration::from_millis(rtt.into()));
+            receive.grow(now, echoed, handshake, 32 << 20);
+            receive.buffer.push(Text {
+                octets: &vec![7; SEGMENT as usize],
+                owner: None,
+            });
+            receive.nxt += SEGMENT;
+            let (_, edge) = receive.offer();
+            receive.adv = receive.adv.later(edge);
+            let mut into = vec![0; (f64::from(SEGMENT) * reads) as usize];
+            receive.buffer.read(&mut into);
+        }
+    }
+
+    /// As a slow start brings it, doubling each round trip from ten segments on. `None`: the window held it back.
+    fn slow_start(receive: &mut Receive, rtt: u32, tells: Tells, most: u32) -> Option<u32> {
+        let mut flight = 10 * SEGMENT;
+        for n in 0..20 {
+            round(receive, n * rtt, rtt, flight, 1.0, tells);
+            if flight >= most {
+                return Some(receive.capacity);
+            }
+            flight = (2 * flight).min(most);
+            if receive.wnd() < flight {
+                return None;
+            }
+        }
+        Some(receive.capacity)
+    }
+
+    #[test]
+    fn the_window_stays_ahead_of_slow_start() {
+        for (rtt, tells) in [
+            (1, Echo),
+            (20, Echo),
+            (100, Echo),
+            (300, Echo),
+            (100, Handshake),
+        ] {
+            for most in [100_000, 1_000_000, 12_500_000] {
+                let capacity = slow_start(&mut receive(), rtt, tells, most);
+                let Some(capacity) = capacity else {
+                    panic!("{rtt} ms, {tells:?}: the window held back {most} octets");
+                };
+                assert!(capacity >= most, "{rtt} ms, {most}: {capacity}");
+                assert!(
+                    capacity < 7 * most.max(64 * KIB),
+                    "{rtt} ms, {most}: {capacity}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_user_reads_in_a_round_trip_is_what_counts() {
+        let cases = [
+            (
+                "all of a steady stream, far below",
+                10_000,
+                1.0,
+                64 * KIB..=80 * KIB,
+            ),
+            (
+                "all of one that is large",
+                1_000_000,
+                1.0,
+                2_000_000..=7_000_000,
+            ),
+            ("the tenth of it", 1_000_000, 0.1, 200_000..=700_000),
+            (
+                "nothing, however much comes",
+                1_000_000,
+                0.0,
+                64 * KIB..=64 * KIB,
+            ),
+        ];
+        for (name, octets, reads, expected) in cases {
+            let mut receive = receive();
+            for n in 0..20 {
+                round(&mut receive, n * 50, 50, octets, reads, Echo);
+            }
+            assert!(
+                expected.contains(&receive.capacity),
+                "{name}: {}",
+                receive.capacity
+            );
+        }
+    }
+
+    #[test]
+    fn it_ends_where_it_may_grow_no_further_and_never_shrinks() {
+        let mut receive = receive();
+        for n in 0..10 {
+            round(&mut receive, n * 50, 50, 20_000_000, 1.0, Echo);
+        }
+        assert_eq!(receive.capacity, 32 << 20);
+        for n in 10..30 {
+            round(&mut receive, n * 50, 50, 1_000_000, 1.0, Echo);
+        }
+        assert_eq!(receive.capacity, 32 << 20);
+        assert_eq!(receive.rtt(), Some(Duration::from_millis(50)));
+        assert!(
+            (19_000_000..22_000_000).contains(&receive.space()),
+            "{}",
+            receive.space()
+        );
+    }
+
+    /// A user who reads a full buffer in one gulp now and then is slow all the same, and needs no larger one.
+    #[test]
+    fn a_pause_is_part_of_the_round() {
+        let mut receive = receive();
+        for n in 0..50 {
+            round(&mut receive, n * 1000, 10, 60_000, 1.0, Echo);
+        }
+        // Sixty kilobytes in ten milliseconds are what a round trip brings; the second in between brings nothing.
+        assert!(receive.capacity < 450_000, "{}", receive.capacity);
+        assert!(receive.space() <= 60_000, "{}", receive.space());
+    }
+
+    #[test]
+    fn the_round_trip_falls_at_once_and_rises_slowly() {
+        let mut receive = receive();
+        round(&mut receive, 0, 1000, 50_000, 1.0, Echo);
+        assert_eq!(
+            receive.rtt(),
+            Some(Duration::from_millis(1000)),
+            "an old echo"
+        );
+        round(&mut receive, 1000, 40, 50_000, 1.0, Echo);
+        assert_eq!(receive.rtt(), Some(Duration::from_millis(40)));
+        for n in 0..3 {
+            round(&mut receive, 2000 + n * 80, 80, 50_000, 1.0, Echo);
+        }
+        let rtt = receive.rtt().unwrap();
+        assert!((41..70).contains(&rtt.as_millis()), "{rtt:?}");
+    }
+
+    #[test]
+    fn without_timestamps_and_handshake_a_window_tells_in_time() {
+        let mut receive = receive();
+        for n in 0..100 {
+            let fits = receive.wnd().min(1_000_000);
+            round(&mut receive, n * 50, 50, fits, 1.0, WindowOnly);
+        }
+        assert!(receive.capacity >= 1_000_000, "{}", receive.capacity);
+        let rtt = receive.rtt().unwrap();
+        assert!((40..=100).contains(&rtt.as_millis()), "{rtt:?}");
     }
 }

@@ -12,7 +12,7 @@ use woshou::Net;
 use woshou::link::memory::pair;
 use woshou::link::{Device, DeviceInfo, Medium, MemoryOptions, Outgoing, Readiness, Received};
 
-use crate::nets::{SERVER, cidr, connected, kind, nets, rest};
+use crate::nets::{SERVER, cidr, connected, kind, nets, rest, roomy_nets};
 
 /// A device that breaks after a while, and counts itself.
 struct Mortal {
@@ -91,7 +91,7 @@ async fn the_driver_goes_with_the_last_handle() {
 
 #[tokio::test]
 async fn the_last_handle_may_go_before_everything_is_delivered() {
-    let (client, server) = nets();
+    let (client, server) = roomy_nets();
     let (mut ours, theirs, _listener) = connected(&client, &server).await;
     let text = vec![1; 700_000];
     ours.write_all(&text).await.unwrap();

@@ -27,6 +27,14 @@ pub(crate) fn nets() -> (Net, Net) {
     nets_with(MemoryOptions::default(), &tcp::Config::default())
 }
 
+/// Two nets whose buffers are 1 MiB from the beginning: what is said fits in them, whether or not anybody reads.
+pub(crate) fn roomy_nets() -> (Net, Net) {
+    let mut config = tcp::Config::default();
+    config.fix_receive_buffer(1 << 20);
+    config.fix_send_buffer(1 << 20);
+    nets_with(MemoryOptions::default(), &config)
+}
+
 pub(crate) fn nets_with(link: MemoryOptions, config: &tcp::Config) -> (Net, Net) {
     let (a, b) = pair(link);
     let net = |device, number: u8| {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::time::timeout;
 use woshou::tcp::{Ended, State};
 
-use crate::nets::{SERVER, SERVER6, addr, connected, kind, nets, rest};
+use crate::nets::{SERVER, SERVER6, addr, connected, kind, nets, rest, roomy_nets};
 
 #[tokio::test]
 async fn echo_over_both_families() {
@@ -98,7 +98,7 @@ async fn a_reset_is_told_from_the_end() {
 
 #[tokio::test]
 async fn zero_linger_resets_and_none_delivers() {
-    let (client, server) = nets();
+    let (client, server) = roomy_nets();
     let (ours, mut theirs, listener) = connected(&client, &server).await;
     assert_eq!(ours.linger().unwrap(), None);
     ours.set_zero_linger().unwrap();
@@ -211,7 +211,7 @@ async fn many_tasks_may_wait_for_one_stream() {
 
 #[tokio::test]
 async fn a_full_buffer_waits_for_the_reader() {
-    let (client, server) = nets();
+    let (client, server) = roomy_nets();
     let (ours, mut theirs, _listener) = connected(&client, &server).await;
     let block = [5; 65_536];
     let mut written = 0;
