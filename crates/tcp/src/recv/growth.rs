@@ -164,7 +164,13 @@ mod tests {
 
     /// `octets` come within the `rtt` milliseconds from `start` on, in segments that are evenly spread, and the user reads the
     /// fraction `reads` of each at once.
-    fn round(receive: &mut Receive, start: u32, rtt: u32, octets: u32, reads: f64, tells: Tells) {
+    fn round(
+        receive: &mut Receive,
+        (start, rtt): (u32, u32),
+        octets: u32,
+        reads: f64,
+        tells: Tells,
+    ) {
         let segments = octets / SEGMENT;
         for n in 0..segments {
             let ms = u64::from(start) * 1000
@@ -189,7 +195,7 @@ mod tests {
     fn slow_start(receive: &mut Receive, rtt: u32, tells: Tells, most: u32) -> Option<u32> {
         let mut flight = 10 * SEGMENT;
         for n in 0..20 {
-            round(receive, n * rtt, rtt, flight, 1.0, tells);
+            round(receive, (n * rtt, rtt), flight, 1.0, tells);
             if flight >= most {
                 return Some(receive.capacity);
             }
@@ -250,7 +256,7 @@ mod tests {
         for (name, octets, reads, expected) in cases {
             let mut receive = receive();
             for n in 0..20 {
-                round(&mut receive, n * 50, 50, octets, reads, Echo);
+                round(&mut receive, (n * 50, 50), octets, reads, Echo);
             }
             assert!(
                 expected.contains(&receive.capacity),
@@ -264,11 +270,11 @@ mod tests {
     fn it_ends_where_it_may_grow_no_further_and_never_shrinks() {
         let mut receive = receive();
         for n in 0..10 {
-            round(&mut receive, n * 50, 50, 20_000_000, 1.0, Echo);
+            round(&mut receive, (n * 50, 50), 20_000_000, 1.0, Echo);
         }
         assert_eq!(receive.capacity, 32 << 20);
         for n in 10..30 {
-            round(&mut receive, n * 50, 50, 1_000_000, 1.0, Echo);
+            round(&mut receive, (n * 50, 50), 1_000_000, 1.0, Echo);
         }
         assert_eq!(receive.capacity, 32 << 20);
         assert_eq!(receive.rtt(), Some(Duration::from_millis(50)));
@@ -284,7 +290,7 @@ mod tests {
     fn a_pause_is_part_of_the_round() {
         let mut receive = receive();
         for n in 0..50 {
-            round(&mut receive, n * 1000, 10, 60_000, 1.0, Echo);
+            round(&mut receive, (n * 1000, 10), 60_000, 1.0, Echo);
         }
         // Sixty kilobytes in ten milliseconds are what a round trip brings; the second in between brings nothing.
         assert!(receive.capacity < 450_000, "{}", receive.capacity);
@@ -294,16 +300,16 @@ mod tests {
     #[test]
     fn the_round_trip_falls_at_once_and_rises_slowly() {
         let mut receive = receive();
-        round(&mut receive, 0, 1000, 50_000, 1.0, Echo);
+        round(&mut receive, (0, 1000), 50_000, 1.0, Echo);
         assert_eq!(
             receive.rtt(),
             Some(Duration::from_millis(1000)),
             "an old echo"
         );
-        round(&mut receive, 1000, 40, 50_000, 1.0, Echo);
+        round(&mut receive, (1000, 40), 50_000, 1.0, Echo);
         assert_eq!(receive.rtt(), Some(Duration::from_millis(40)));
         for n in 0..3 {
-            round(&mut receive, 2000 + n * 80, 80, 50_000, 1.0, Echo);
+            round(&mut receive, (2000 + n * 80, 80), 50_000, 1.0, Echo);
         }
         let rtt = receive.rtt().unwrap();
         assert!((41..70).contains(&rtt.as_millis()), "{rtt:?}");
@@ -314,7 +320,7 @@ mod tests {
         let mut receive = receive();
         for n in 0..100 {
             let fits = receive.wnd().min(1_000_000);
-            round(&mut receive, n * 50, 50, fits, 1.0, WindowOnly);
+            round(&mut receive, (n * 50, 50), fits, 1.0, WindowOnly);
         }
         assert!(receive.capacity >= 1_000_000, "{}", receive.capacity);
         let rtt = receive.rtt().unwrap();
