@@ -86,6 +86,7 @@ fn the_users_bound_holds_whatever_the_algorithm_says() {
             max_pacing_rate: Some(100_000),
             send_buffer: 1 << 20,
             send_buffer_start: 1 << 20,
+            receive_buffer_start: 1 << 20,
             ..Config::default()
         });
         pair.write(0, &octets(400 * MSS));
@@ -164,6 +165,7 @@ fn a_coarse_clock_keeps_the_rate() {
             max_pacing_rate: Some(5_000_000),
             send_buffer: 1 << 20,
             send_buffer_start: 1 << 20,
+            receive_buffer_start: 1 << 20,
             receive_buffer: 4 << 20,
             ..Config::default()
         });
