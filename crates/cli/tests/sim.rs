@@ -352,6 +352,38 @@ fn a_transfer_ends_and_tells_when() {
 }
 
 #[test]
+fn flows_that_begin_later_do_not_fill_more_than_the_link() {
+    let out = text(&[
+        "--rate",
+        "5M",
+        "--flows",
+        "6",
+        "--stagger",
+        "900ms",
+        "--duration",
+        "5s",
+        "--json",
+        "-",
+    ]);
+    let run = &objects(&out)[0];
+    let flows = run["flows"].as_array().unwrap();
+    let sum: f64 = flows
+        .iter()
+        .map(|flow| flow["goodput_bps"].as_f64().unwrap())
+        .sum();
+    assert!(sum > 5e6, "each counts from its own start: {sum}");
+    let octets: f64 = flows
+        .iter()
+        .map(|flow| flow["delivered"].as_f64().unwrap())
+        .sum();
+    let all = run["goodput_bps"].as_f64().unwrap();
+    assert!(
+        (all - octets * 8.0 / 5.0).abs() < 1.0,
+        "{all} is not {octets} in 5 s"
+    );
+}
+
+#[test]
 fn help_lists_every_key_with_examples() {
     let out = text(&["--help"]);
     let words = [

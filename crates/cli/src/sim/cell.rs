@@ -7,7 +7,7 @@ use woshou_sim::link::ecn::Marking;
 use woshou_sim::link::policer::Policer;
 use woshou_sim::link::rate::Rate;
 use woshou_sim::link::slots::Slots;
-use woshou_sim::{Algorithm, Experiment, Flow};
+use woshou_sim::{Algorithm, Experiment, Figures, Flow};
 use woshou_tcp::{Config, EcnPolicy};
 
 use super::keys::Cell;
@@ -66,6 +66,22 @@ impl Cell {
     /// Whether flows of different algorithms compete.
     pub(super) fn is_mixed(&self) -> bool {
         (1..self.flows).any(|number| self.algorithm(number) != self.algorithm(0))
+    }
+
+    /// Bits a second that all flows had together, from when the first of them was measured until the last of them ended.
+    ///
+    /// Not the sum of their goodputs: flows that begin later, or end sooner, have the path for another time.
+    pub(super) fn goodput(&self, found: &Figures) -> f64 {
+        let (mut bits, mut begin, mut end) = (0.0, self.lasts(), Duration::ZERO);
+        for (number, flow) in (0_u32..).zip(&found.flows) {
+            let from = self.warm_up.max(self.stagger.saturating_mul(number));
+            let until = flow.finished_at.unwrap_or(self.lasts());
+            bits += flow.goodput * until.saturating_sub(from).as_secs_f64();
+            begin = begin.min(from);
+            end = end.max(until);
+        }
+        let time = end.saturating_sub(begin).as_secs_f64();
+        if time > 0.0 { bits / time } else { 0.0 }
     }
 
     /// What it says, to be run.

@@ -101,7 +101,7 @@ fn run<'a>(cell: &'a Cell, seed: u64, found: &Figures) -> Run<'a> {
                 .map(|(key, text)| (*key, text.as_str()))
                 .collect(),
         },
-        goodput_bps: found.goodput,
+        goodput_bps: cell.goodput(found),
         utilisation: found.utilisation,
         jain: found.jain,
         packets: found.packets,

@@ -33,7 +33,9 @@ const fn column(
 
 /// What every table has.
 const ALWAYS: [Column; 8] = [
-    column("goodput Mbit/s", (2, true), |_, found| found.goodput / 1e6),
+    column("goodput Mbit/s", (2, true), |cell, found| {
+        cell.goodput(found) / 1e6
+    }),
     column("% of link", (1, false), of_link),
     column("retrans %", (3, true), |_, found| {
         percent(sum(found, |flow| flow.retransmitted_segments), found)
@@ -247,7 +249,7 @@ fn aligned(rows: &[Vec<String>], left: usize) -> String {
 }
 
 fn of_link(cell: &Cell, found: &Figures) -> f64 {
-    100.0 * found.goodput / float(cell.rate)
+    100.0 * cell.goodput(found) / float(cell.rate)
 }
 
 fn sum(found: &Figures, part: fn(&woshou_sim::experiment::FlowFigures) -> u64) -> u64 {

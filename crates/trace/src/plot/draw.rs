@@ -145,13 +145,13 @@ fn put(chart: &mut Chart<'_, '_>, panel: &Panel, shape: &Shape) -> Drawn {
             colour,
             form,
         } => {
-            let style = style(*colour, 2);
+            let style = style(*colour, 1);
             match form {
                 Form::Dot => chart
                     .draw_series([Circle::new((*at, *y), 3, style.filled())])
                     .map(drop),
                 Form::Cross => chart
-                    .draw_series([Cross::new((*at, *y), 4, style)])
+                    .draw_series([Cross::new((*at, *y), 3, style)])
                     .map(drop),
                 Form::Tick => {
                     let tick = EmptyElement::at((*at, high))

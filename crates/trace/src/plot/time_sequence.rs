@@ -183,9 +183,15 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
 
 fn losses(panel: &mut Panel, flow: &Flow, size: f64) {
     let (floor, ceiling) = panel.y;
+    let pixel = (ceiling - floor) / f64::from(panel.height.max(1));
+    let mut last = (i64::MIN, f64::NEG_INFINITY);
     for &(at, place) in &flow.lost {
         let (at, y) = (seconds(at), float(place) / size);
-        if panel.x.holds(at) && (floor..=ceiling).contains(&y) {
+        let column = panel.x.column(at);
+        // Crosses on one another are one.
+        let near = column - 3 <= last.0 && (y - last.1).abs() < 3.0 * pixel;
+        if panel.x.holds(at) && (floor..=ceiling).contains(&y) && !near {
+            last = (column, y);
             panel.mark(at, y, INK, Form::Cross);
             panel.key(INK, Sample::Mark(Form::Cross), "lost by the network");
         }
