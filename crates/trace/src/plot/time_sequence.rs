@@ -3,6 +3,8 @@
 //! Upwards goes the sequence number, to the right the time. A segment is a stroke over its octets; beneath the segments
 //! runs the line of the cumulative acknowledgement, above them the edge of the peer's window.
 
+use std::collections::BTreeSet;
+
 use woshou_tcp::Reason;
 
 use super::panel::{
@@ -76,16 +78,17 @@ pub(super) fn panel(flow: &Flow, title: &str, (frame, height): (Frame, u32)) -> 
 fn acknowledgements(panel: &mut Panel, flow: &Flow, size: f64) {
     let frame = panel.x;
     let (floor, ceiling) = panel.y;
-    let mut last = None;
+    let pixel = (ceiling - floor) / f64::from(panel.height.max(1));
+    let mut drawn = BTreeSet::new();
     for block in &flow.sacked {
         let at = seconds(block.at);
         let (from, to) = (float(block.from) / size, float(block.to) / size);
-        // A receiver repeats its blocks: one a column, and those that grew.
-        let place = (frame.column(at), block.to, block.duplicate);
-        if !frame.holds(at) || to < floor || from > ceiling || last == Some(place) {
+        // A receiver repeats its blocks: what would be the same pixels is drawn once.
+        let rows = [from, to].map(|y| ((y - floor) / pixel).round().to_bits());
+        let same = (frame.column(at), rows, block.duplicate);
+        if !frame.holds(at) || to < floor || from > ceiling || !drawn.insert(same) {
             continue;
         }
-        last = Some(place);
         let (colour, words) = if block.duplicate {
             (D_SACK, "D-SACK")
         } else {
