@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use woshou_sim::link::codel::Codel;
+use woshou_sim::link::ecn::Marking;
 use woshou_sim::link::loss::Loss;
 use woshou_sim::link::policer::Policer;
 use woshou_sim::link::queue::Queue;
@@ -279,4 +280,20 @@ fn acknowledgements_in_bunches_make_bursts() {
     assert!(queue(&bunched) > queue(&even), "{bunched:?}\n{even:?}");
     assert_eq!(bunched.flows[0].delivered, 400_000);
     assert!(bunched.flows[0].smoothed_round_trip > even.flows[0].smoothed_round_trip);
+}
+#[test]
+fn dctcp_keeps_the_queue_at_the_threshold() {
+    let mut experiment = Experiment::new(100_000_000, MS(4)).lasting(Duration::from_secs(4));
+    experiment.flows = vec![Flow::new(Algorithm::Dctcp); 2];
+    experiment.queue = QueueSize::Octets(500_000);
+    experiment.measure_from = Duration::from_secs(1);
+    // 25 packets: more than a seventh of the product (RFC 8257 section 4.1).
+    experiment.forth.marking = Some(Marking { above: 37_500 });
+    let figures = experiment.run(1).figures;
+    let queue = figures.bottleneck;
+    assert!(queue.marked > 100 && queue.dropped == 0, "{figures:?}");
+    assert!(figures.utilisation > 0.98, "{figures:?}");
+    // The threshold is 3 ms.
+    assert!(queue.mean_delay < MS(4), "{figures:?}");
+    assert!(figures.jain > 0.95, "{figures:?}");
 }
