@@ -22,6 +22,8 @@ pub(crate) struct Descriptor {
     /// Frames carry the virtio-net header.
     offload: bool,
     segmenter: Segmenter,
+    /// [`DeviceInfo::queue`].
+    pub(crate) queue: Option<u32>,
 }
 
 impl Descriptor {
@@ -33,6 +35,7 @@ impl Descriptor {
             mtu: usize::from(mtu),
             offload,
             segmenter: Segmenter::new(),
+            queue: None,
         }
     }
 }
@@ -44,6 +47,7 @@ impl Device for Descriptor {
             mtu: self.mtu,
             checksum_offload: self.offload,
             gso_max: if self.offload { GSO_MAX } else { 0 },
+            queue: self.queue,
         }
     }
 

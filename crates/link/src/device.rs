@@ -30,6 +30,9 @@ pub struct DeviceInfo {
     pub checksum_offload: bool,
     /// Largest IP packet that it cuts into segments itself; zero: it does not.
     pub gso_max: u32,
+    /// Frames that queues of its kind take before they drop without a word (a TUN's txqueuelen): who sends more than that at once
+    /// may lose them, here or at the next of its kind. `None`: it says `WouldBlock` instead, or it is not known.
+    pub queue: Option<u32>,
 }
 
 /// A frame that arrived: `buffer[..len]` holds it, without the virtio-net header.

@@ -114,6 +114,7 @@ impl Device for Memory {
             mtu: self.options.mtu,
             checksum_offload: self.options.offload,
             gso_max: if self.options.offload { 65_535 } else { 0 },
+            queue: None,
         }
     }
 

@@ -35,6 +35,7 @@ const CREATE: u16 = 0x400;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_TXQLEN: u16 = 13;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_AF_SPEC: u16 = 26;
 const IFLA_NET_NS_FD: u16 = 28;
@@ -110,6 +111,8 @@ pub(crate) struct Link {
     pub(crate) up: bool,
     /// Octets.
     pub(crate) mtu: u32,
+    /// Packets that its queue takes (txqueuelen); zero: not told.
+    pub(crate) queue: u32,
 }
 
 /// One end of a veth pair to make.
@@ -335,6 +338,9 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         index: u32_at(body, 4)?,
         up: u32_at(body, 8)? & IFF_UP != 0,
         mtu: u32_at(attribute(body.get(16..)?, IFLA_MTU)?, 0)?,
+        queue: attribute(body.get(16..)?, IFLA_TXQLEN)
+            .and_then(|value| u32_at(value, 0))
+            .unwrap_or(0),
     })
 }
 

@@ -91,10 +91,10 @@ impl Tun {
             // on no kernel; were it to, the device never had offload.
             let _ = sys::tun_offload(&fd, 0);
         }
-        let mtu = configure(config)?;
-        Ok(Self {
-            descriptor: Descriptor::new(fd, Medium::Ip, mtu, config.offload),
-        })
+        let (mtu, queue) = configure(config)?;
+        let mut descriptor = Descriptor::new(fd, Medium::Ip, mtu, config.offload);
+        descriptor.queue = Some(queue).filter(|queue| *queue > 0);
+        Ok(Self { descriptor })
     }
 }
 
@@ -135,8 +135,8 @@ fn attach(fd: &std::os::fd::OwnedFd, config: &TunConfig) -> Result<(), TunError>
     })
 }
 
-/// Brings the device to what `config` says and returns its MTU.
-fn configure(config: &TunConfig) -> Result<u16, TunError> {
+/// Brings the device to what `config` says and returns its MTU and the length of its queue.
+fn configure(config: &TunConfig) -> Result<(u16, u32), TunError> {
     let failed = |step| {
         move |source| TunError::Configure {
             name: config.name.clone(),
@@ -164,7 +164,7 @@ fn configure(config: &TunConfig) -> Result<u16, TunError> {
         .addresses(link.index)
         .map_err(failed("list the addresses"))?;
     add_peers(config, &mut netlink, link, &has, mtu)?;
-    Ok(mtu)
+    Ok((mtu, link.queue))
 }
 
 /// Gives the kernel its addresses, and routes to ours that their prefixes do not cover.

@@ -652,6 +652,7 @@ mod linux {
             tun => tun.unwrap(),
         };
         assert_eq!(tun.info().mtu, 1400);
+        assert_eq!(tun.info().queue, Some(500), "what Linux gives a TUN");
         let mut wire = Wire::new(Box::new(tun));
         for ours in ["10.9.0.2", "fd09::2"] {
             udp_of_the_kernel_arrives(namespace, &mut wire, ours.parse().unwrap());

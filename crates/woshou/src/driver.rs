@@ -16,6 +16,7 @@ use woshou_tcp::Instant;
 
 use crate::buffers::{Buffers, LEND_FROM};
 use crate::error::Over;
+use crate::port::REFILL;
 use crate::shared::{Core, IDLE_CHECK, Shared};
 use crate::wakers::WakeList;
 
@@ -195,6 +196,8 @@ impl Driver {
         // A descriptor says when it has room.
         let mut ports = shared.ports.iter().zip(&self.descriptors);
         let full = ports.any(|(port, descriptor)| descriptor.is_none() && port.is_full());
+        let alone = shared.ports.len() == 1;
+        let sated = alone && shared.ports.iter_mut().any(|port| port.is_sated(now));
         let due = [
             shared
                 .stack
@@ -202,6 +205,7 @@ impl Driver {
                 .filter(|due| *due < Instant::MAX),
             self.idle_check_due.then_some(self.idle_check_at),
             full.then(|| now + RETRY),
+            sated.then(|| now + REFILL),
         ];
         if let Some(due) = due.into_iter().flatten().min()
             && shared.armed.is_none_or(|armed| due < armed)

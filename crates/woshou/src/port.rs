@@ -2,12 +2,53 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
+use std::time::Duration;
 
 use woshou_link::{Device, Outgoing};
 use woshou_stack::{LinkId, Transmit};
+use woshou_tcp::Instant;
 
 /// Frames that wait for a full device; more are dropped and counted.
 const QUEUE: usize = 64;
+
+/// How soon a device with a short queue gets its next frames.
+pub(crate) const REFILL: Duration = Duration::from_millis(1);
+
+/// A device whose queue drops without a word gets half of it at once, and as much again each [`REFILL`]: the other half is
+/// for the reader who comes late (decision 018).
+#[derive(Debug)]
+struct Bucket {
+    depth: u32,
+    left: u32,
+    filled_at: Instant,
+}
+
+impl Bucket {
+    fn new(queue: u32) -> Self {
+        let depth = (queue / 2).max(1);
+        Self {
+            depth,
+            left: depth,
+            filled_at: Instant::ZERO,
+        }
+    }
+
+    /// Whether a frame may go.
+    fn has_any(&mut self, now: Instant) -> bool {
+        let a_frame = REFILL / self.depth;
+        let since = now.since(self.filled_at);
+        if since >= REFILL {
+            (self.left, self.filled_at) = (self.depth, now);
+        } else if since >= a_frame {
+            let frames = since.as_nanos() / a_frame.as_nanos().max(1);
+            let earned = u32::try_from(frames).unwrap_or(u32::MAX);
+            // What is less than a frame stays to be earned.
+            self.filled_at += a_frame * earned;
+            self.left = self.left.saturating_add(earned).min(self.depth);
+        }
+        self.left > 0
+    }
+}
 
 /// A frame that the device had no room for, copied out of the stack.
 struct Frame {
@@ -26,12 +67,15 @@ pub(crate) struct Port {
     pub(crate) lost: u64,
     /// Its reading side failed: nothing comes from there any more.
     pub(crate) broken: bool,
+    bucket: Option<Bucket>,
 }
 
 impl Port {
     pub(crate) fn new(id: LinkId, device: Box<dyn Device>) -> Self {
+        let bucket = device.info().queue.map(Bucket::new);
         Self {
             id,
+            bucket,
             device,
             waiting: VecDeque::new(),
             spare: Vec::new(),
@@ -45,8 +89,17 @@ impl Port {
         !self.waiting.is_empty()
     }
 
+    /// Whether its queue had as much as it takes for now: the next frames go within [`REFILL`].
+    pub(crate) fn is_sated(&mut self, now: Instant) -> bool {
+        let bucket = self.bucket.as_mut();
+        bucket.is_some_and(|bucket| !bucket.has_any(now))
+    }
+
     /// Sends `frame`, or keeps it until the device has room.
     pub(crate) fn send(&mut self, frame: &Transmit<'_>) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.left = bucket.left.saturating_sub(1);
+        }
         let [first, second] = frame.payload;
         let outgoing = Outgoing {
             parts: [frame.headers, first, second],
@@ -142,6 +195,7 @@ mod tests {
                 mtu: 1500,
                 checksum_offload: true,
                 gso_max: 65_535,
+                queue: None,
             }
         }
         fn recv(&mut self, _: &mut [u8]) -> io::Result<Received> {
@@ -215,5 +269,63 @@ mod tests {
             port.send(&frame(b"a"));
         }
         assert_eq!((port.lost, port.waiting.len()), (3, QUEUE));
+    }
+
+    #[test]
+    fn half_of_a_short_queue_a_millisecond() {
+        let micros = Instant::from_micros;
+        let mut bucket = Bucket::new(100);
+        let mut take = |at: u64| {
+            let mut frames = 0;
+            while bucket.has_any(micros(at)) {
+                bucket.left -= 1;
+                frames += 1;
+            }
+            frames
+        };
+        let turns = [(5_000, 50), (5_000, 0), (5_019, 0), (5_020, 1), (5_520, 25)];
+        for (at, frames) in turns {
+            assert_eq!(take(at), frames, "{at}");
+        }
+        assert_eq!(take(90_000), 50, "no more however long nothing went");
+        assert_eq!(
+            take(90_999) + take(91_000),
+            50,
+            "and all of it in a millisecond"
+        );
+    }
+
+    #[test]
+    fn a_frame_too_many_waits() {
+        struct Short(Narrow);
+        impl Device for Short {
+            fn info(&self) -> DeviceInfo {
+                DeviceInfo {
+                    queue: Some(4),
+                    ..self.0.info()
+                }
+            }
+            fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
+                self.0.recv(buffer)
+            }
+            fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
+                self.0.send(frame)
+            }
+            fn readiness(&self) -> Readiness<'_> {
+                self.0.readiness()
+            }
+            fn register(&mut self, _: &Waker) {}
+        }
+        let seen = Arc::new(Mutex::new(Seen {
+            room: 9,
+            ..Seen::default()
+        }));
+        let mut port = Port::new(LinkId(0), Box::new(Short(Narrow(seen))));
+        let now = Instant::from_millis(7);
+        for sated in [false, false, true] {
+            assert_eq!(port.is_sated(now), sated);
+            port.send(&frame(b"a"));
+        }
+        assert!(!port.is_sated(now + REFILL));
     }
 }

@@ -186,7 +186,8 @@ impl Shared {
         let was_full = ports.iter().any(Port::is_full);
         // With one device the stack may keep what it cannot take; with several, a full one must not hold up the
         // others, so its frames queue up (and are dropped at the end, as in a kernel's queue).
-        while !(alone && ports.iter().any(Port::is_full)) {
+        let stops = |port: &mut Port| port.is_full() || port.is_sated(now);
+        while !(alone && ports.iter_mut().any(stops)) {
             let Some(frame) = stack.poll_transmit(now) else {
                 break;
             };
@@ -194,7 +195,8 @@ impl Shared {
                 port.send(&frame);
             }
         }
-        !was_full && ports.iter().any(Port::is_full)
+        let sated = alone && ports.iter_mut().any(|port| port.is_sated(now));
+        sated || (!was_full && ports.iter().any(Port::is_full))
     }
 
     /// Whether someone waits for the net to be idle.

@@ -30,6 +30,7 @@ impl Device for Datagrams {
             mtu: 1500,
             checksum_offload: false,
             gso_max: 0,
+            queue: None,
         }
     }
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received> {

@@ -27,6 +27,7 @@ impl Device for Mortal {
             mtu: 1500,
             checksum_offload: false,
             gso_max: 0,
+            queue: None,
         }
     }
     fn recv(&mut self, _: &mut [u8]) -> io::Result<Received> {
