@@ -3,6 +3,7 @@
 mod choices;
 mod close;
 pub(crate) mod figures;
+mod flight;
 mod input;
 mod marks;
 mod memory;
@@ -32,6 +33,7 @@ use crate::mtu_probe::MtuSearch;
 use crate::options::{Agreed, Offer, Setup};
 use crate::pacing::Pacer;
 use crate::paws::Paws;
+use crate::recovery::flight::Flight;
 use crate::recovery::{Phase, Recovery};
 use crate::recv::Receive;
 use crate::recv::ack::AckState;
@@ -94,6 +96,8 @@ struct Rates {
     /// Where it is paced.
     pacer: Option<Pacer>,
     validation: Validation,
+    /// What it remembers of what it sent.
+    flight: Flight,
 }
 
 /// What is to be sent besides text, FIN and acknowledgements.
@@ -249,6 +253,7 @@ impl Connection {
             header: segment.header,
             len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
         });
+        let una = self.snd.una;
         let result = self.segment_arrives(cx, segment);
         if let Err(refusal) = result {
             // A valid RST was processed, not refused.
@@ -258,6 +263,9 @@ impl Connection {
             }
         }
         self.rearm(cx.now);
+        if self.snd.una != una || self.snd.in_flight.has_sacked() || self.recovery.in_recovery() {
+            self.arm_tail_probe(cx.now);
+        }
         result
     }
 
@@ -441,10 +449,16 @@ impl Connection {
         Offer::new(&self.config, self.setup.receive_mss).mss
     }
 
+    /// cwnd as it counts now: a repair has its own (RFC 9937).
+    fn cwnd(&self) -> u64 {
+        let flight = self.rates.as_deref().map(|rates| &rates.flight);
+        self.recovery.window(flight, &*self.congestion)
+    }
+
     /// Tells the watcher where congestion control stands.
     fn trace_congestion(&self, cx: &mut Context<'_>) {
         cx.trace(&self.setup.endpoints, || TraceEvent::Congestion {
-            cwnd: self.congestion.window(),
+            cwnd: self.cwnd(),
             ssthresh: self.congestion.threshold(),
             in_flight: self.recovery.pipe(&self.snd),
             recovery: self.recovery.phase != Phase::Open,

@@ -1,11 +1,28 @@
-//! "Which ranges are lost now?": duplicate acknowledgements, SACK, the timer (RFC 5681, 6582, 6675, 6298).
+//! "Which ranges are lost now?": RACK, duplicate acknowledgements, SACK, the timer (RFC 8985, 5681, 6582, 6675, 6298), and what
+//! of it was a false alarm.
 
+pub(crate) mod flight;
+mod prr;
+mod rack;
+mod tlp;
+mod undo;
+
+use core::time::Duration;
+
+use crate::config::LossDetection;
 use crate::congestion::{CongestionControl, Trouble};
-use crate::event::Reason;
+use crate::event::{FalseAlarm, Reason};
 use crate::send::Send;
-use crate::send::in_flight::Fate;
+use crate::send::in_flight::{Fate, Sent};
 use crate::seq::SeqNum;
 use crate::time::Instant;
+
+use flight::Flight;
+use prr::PrrAck;
+use rack::Surroundings;
+use tlp::Outcome;
+pub(crate) use tlp::Tlp;
+pub(crate) use undo::Frto;
 
 /// Where the sender stands with losses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +80,49 @@ pub(crate) struct Evidence {
     pub(crate) paid: bool,
     /// DupThresh.
     pub(crate) threshold: u8,
+    /// Octets that nothing had reported as arrived, before it came.
+    pub(crate) missing: u64,
+    /// What it reports as come twice (RFC 2883).
+    pub(crate) dsack: Option<(SeqNum, SeqNum)>,
+    /// TSecr.
+    pub(crate) echo: Option<u32>,
+    /// New text could go at once: there is some, and the peer's window takes it.
+    pub(crate) new_text: bool,
+    /// How losses are detected.
+    pub(crate) rules: LossDetection,
+    pub(crate) srtt: Option<Duration>,
+    pub(crate) min_rtt: Option<Duration>,
+}
+
+/// What loss recovery works on.
+pub(crate) struct Sender<'a> {
+    pub(crate) now: Instant,
+    pub(crate) send: &'a mut Send,
+    pub(crate) congestion: &'a mut dyn CongestionControl,
+    /// There is one once text was sent.
+    pub(crate) flight: Option<&'a mut Flight>,
+}
+
+impl Sender<'_> {
+    /// Notes what `mark` declares lost. Returns what it returns.
+    fn declare<R>(
+        &mut self,
+        mark: impl FnOnce(&mut crate::send::in_flight::InFlight, &mut dyn FnMut(&Sent)) -> R,
+    ) -> R {
+        let mut none = alloc::vec::Vec::new();
+        let declared = match self.flight.as_deref_mut() {
+            Some(flight) => &mut flight.declared,
+            None => &mut none,
+        };
+        mark(&mut self.send.in_flight, &mut |sent| declared.push(*sent))
+    }
+
+    fn tell_losses(&mut self) -> u64 {
+        let (now, congestion) = (self.now, &mut *self.congestion);
+        self.flight
+            .as_deref_mut()
+            .map_or(0, |flight| flight.tell_losses(now, congestion))
+    }
 }
 
 impl Recovery {
@@ -89,84 +149,308 @@ impl Recovery {
             .saturating_sub(u64::from(self.departed))
     }
 
-    /// Draws the conclusions from an acknowledgement: marks losses, enters and leaves recovery.
+    /// cwnd as it counts now: of RFC 9937 while a loss is repaired, else the algorithm's.
+    pub(crate) fn window(
+        &self,
+        flight: Option<&Flight>,
+        congestion: &dyn CongestionControl,
+    ) -> u64 {
+        match flight.and_then(|flight| flight.prr.window()) {
+            Some(window) if self.in_recovery() && !congestion.paces_recovery() => window,
+            _ => congestion.window(),
+        }
+    }
+
+    /// Draws the conclusions from an acknowledgement: takes false alarms back, marks losses, enters and leaves recovery. Answers
+    /// how an alarm turned out to be false.
     pub(crate) fn on_ack(
         &mut self,
-        now: Instant,
         evidence: &Evidence,
-        send: &mut Send,
-        congestion: &mut dyn CongestionControl,
-    ) {
-        if evidence.acked > 0 {
-            self.on_progress(now, evidence, send, congestion);
-        } else if evidence.duplicate {
-            self.duplicates = self.duplicates.saturating_add(1);
-            if !evidence.sack {
-                // Each duplicate says that a segment arrived somewhere after the hole.
-                let most = send.in_flight.pipe().saturating_sub(u64::from(send.mss));
-                let stands_for = if self.in_recovery() {
-                    send.mss.min(self.credit)
-                } else {
-                    send.mss
-                };
-                self.credit = self.credit.saturating_sub(stands_for);
-                self.departed = self.departed.saturating_add(stands_for).min(octets(most));
-            }
+        sender: &mut Sender<'_>,
+    ) -> Option<FalseAlarm> {
+        let before = self.phase;
+        let alarm = self.false_alarm(evidence, sender);
+        if alarm.is_some() {
+            self.take_back(sender);
         }
+        if evidence.acked > 0 {
+            self.on_progress(evidence, sender);
+        } else if evidence.duplicate {
+            self.on_duplicate(evidence, sender.send);
+        }
+        let recovered = before != Phase::Open && self.phase == Phase::Open;
+        let lost = match sender.flight.is_some() && evidence.sack && evidence.rules.rack {
+            true => self.detect_by_rack(evidence, recovered, sender),
+            false => self.detect_by_count(evidence, sender),
+        };
+        sender.tell_losses();
+        if lost {
+            self.judge(evidence.probe, evidence.paid, evidence.missing, sender);
+        }
+        if !sender.send.in_flight.has_lost() {
+            self.owed = None;
+        }
+        self.reduce(evidence, lost, sender);
+        self.judge_probe(evidence, sender);
+        alarm
+    }
+
+    /// A duplicate acknowledgement.
+    fn on_duplicate(&mut self, evidence: &Evidence, send: &Send) {
+        self.duplicates = self.duplicates.saturating_add(1);
+        if !evidence.sack {
+            // Each duplicate says that a segment arrived somewhere after the hole.
+            let most = send.in_flight.pipe().saturating_sub(u64::from(send.mss));
+            let stands_for = if self.in_recovery() {
+                send.mss.min(self.credit)
+            } else {
+                send.mss
+            };
+            self.credit = self.credit.saturating_sub(stands_for);
+            self.departed = self.departed.saturating_add(stands_for).min(octets(most));
+        }
+    }
+
+    /// Whether the repair under way, or the last one, was in vain.
+    fn false_alarm(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) -> Option<FalseAlarm> {
+        let una = sender.send.una;
+        let rules = evidence.rules;
+        let beyond = |recover: SeqNum| {
+            let highest = sender.send.in_flight.highest_sacked();
+            una.after(recover) || highest.is_some_and(|edge| edge.after(recover))
+        };
+        let flight = sender.flight.as_deref_mut()?;
+        let mut alarm = None;
+        if evidence.acked > 0 {
+            alarm = flight
+                .undo
+                .on_progress(una, evidence.echo)
+                .filter(|_| rules.eifel);
+        }
+        if let Some((left, right)) = evidence.dsack {
+            let twice = flight.undo.on_dsack(left, right);
+            alarm = alarm.or(twice.filter(|_| rules.duplicate_sack));
+        }
+        let news = evidence.acked > 0 || evidence.sacked > 0;
+        flight.frto = match flight.frto {
+            Frto::First(recover) if evidence.acked > 0 => {
+                let covers = flight.undo.is_first_covered(una) && una.before(recover);
+                match covers && evidence.new_text {
+                    true => Frto::Second { recover, left: 2 },
+                    false => Frto::Off,
+                }
+            }
+            Frto::First(_) if evidence.duplicate && !evidence.sack => Frto::Off,
+            Frto::Second { recover, .. } if news || evidence.duplicate => {
+                if news && !beyond(recover) {
+                    alarm = alarm.or(Some(FalseAlarm::Frto));
+                }
+                Frto::Off
+            }
+            other => other,
+        };
+        alarm
+    }
+
+    /// All as it was before the alarm (RFC 4015 section 3.2).
+    fn take_back(&mut self, sender: &mut Sender<'_>) {
+        sender.congestion.undo(sender.now);
+        let (una, nxt) = (sender.send.una, sender.send.nxt);
+        if self.phase != Phase::Open {
+            sender.send.in_flight.take_back_losses();
+            *self = Self::new();
+        }
+        if let Some(flight) = sender.flight.as_deref_mut() {
+            flight.rack.on_false_alarm(una, nxt);
+            flight.undo.forget();
+            flight.frto = Frto::Off;
+            flight.prr.leave();
+        }
+    }
+
+    /// RFC 8985 section 6.2, steps 4 and 5.
+    fn detect_by_rack(
+        &mut self,
+        evidence: &Evidence,
+        recovered: bool,
+        sender: &mut Sender<'_>,
+    ) -> bool {
+        let send = &*sender.send;
+        let enough = u64::from(evidence.threshold.saturating_sub(1)) * u64::from(send.mss);
+        let many = self.duplicates >= u32::from(evidence.threshold.max(1))
+            || send.in_flight.sacked() > enough;
+        let here = Surroundings {
+            una: send.una,
+            nxt: send.nxt,
+            min_rtt: evidence.min_rtt.unwrap_or_default(),
+            srtt: evidence.srtt.unwrap_or_default(),
+            repairing: self.phase != Phase::Open,
+            many_sacked: many && evidence.rules.rack_duplicate_threshold,
+            dsack: evidence.dsack.is_some(),
+            recovered,
+            fixed: evidence.rules.rack_static_window,
+        };
+        let Some(flight) = sender.flight.as_deref_mut() else {
+            return false;
+        };
+        flight.rack.update_window(&here);
+        flight.rack.on_una(here.una);
+        self.look(sender)
+    }
+
+    /// RACK_detect_loss_and_arm_timer: whether anything is lost that was not.
+    fn look(&mut self, sender: &mut Sender<'_>) -> bool {
+        let Some(flight) = sender.flight.as_deref_mut() else {
+            return false;
+        };
+        let before = flight.declared.len();
+        let declared = &mut flight.declared;
+        let next = flight.rack.detect(
+            sender.now,
+            &mut sender.send.in_flight,
+            &mut |sent: &Sent| declared.push(*sent),
+        );
+        flight.reorder_at = next.unwrap_or(Instant::MAX);
+        flight.declared.len() > before
+    }
+
+    /// The reordering timer fired.
+    pub(crate) fn on_reordering_timer(
+        &mut self,
+        probe: Option<(SeqNum, SeqNum)>,
+        paid: bool,
+        sender: &mut Sender<'_>,
+    ) {
+        let missing = sender.send.in_flight.unreported();
+        let lost = self.look(sender);
+        sender.tell_losses();
+        if lost {
+            self.judge(probe, paid, missing, sender);
+        }
+    }
+
+    /// RFC 6675 and RFC 5681: what has enough reports above it, or duplicates of what is before it.
+    fn detect_by_count(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) -> bool {
+        let mss = sender.send.mss;
         let mut lost = false;
         if evidence.sack && evidence.sacked > 0 {
-            lost = send
-                .in_flight
-                .mark_lost_below_sacks(evidence.threshold, send.mss)
-                > 0;
+            lost = sender.declare(|in_flight, hear| {
+                in_flight.mark_lost_below_sacks(evidence.threshold, mss, hear)
+            }) > 0;
         }
-        let in_vain = !evidence.sack && self.repaired == Some(send.una);
+        let in_vain = !evidence.sack && self.repaired == Some(sender.send.una);
         let shown = self.duplicates >= u32::from(evidence.threshold.max(1)) && !in_vain;
         if self.phase == Phase::Open && shown {
-            lost |= send.in_flight.mark_first_lost(send.mss);
+            lost |= sender.declare(|in_flight, hear| in_flight.mark_first_lost(mss, hear));
         }
-        if lost && self.phase == Phase::Open {
-            let probe = evidence.probe;
-            if probe.is_some_and(|(start, end)| send.in_flight.is_all_lost_within(start, end)) {
-                self.owed = Some(Reason::LossRecovery);
-            } else {
-                self.enter(now, evidence, send, congestion);
+        lost
+    }
+
+    /// Something is lost: a repair begins, where none is under way and it is congestion.
+    fn judge(
+        &mut self,
+        probe: Option<(SeqNum, SeqNum)>,
+        paid: bool,
+        missing: u64,
+        sender: &mut Sender<'_>,
+    ) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        let in_flight = &sender.send.in_flight;
+        if probe.is_some_and(|(start, end)| in_flight.is_all_lost_within(start, end)) {
+            self.owed = Some(Reason::LossRecovery);
+            return;
+        }
+        let by_rack = in_flight
+            .next_lost_record()
+            .is_some_and(|sent| sent.by_rack);
+        if !paid {
+            let flying = flight_size(sender.send, sender.congestion);
+            sender
+                .congestion
+                .on_trouble(sender.now, Trouble::Loss, flying);
+        }
+        let (una, nxt) = (sender.send.una, sender.send.nxt);
+        self.phase = Phase::Recovery { until: nxt };
+        self.owed = Some(Reason::FastRetransmit);
+        self.give_credit(sender.send);
+        if let Some(flight) = sender.flight.as_deref_mut() {
+            if by_rack && !flight.rack.window_is_shut() {
+                self.owed = Some(Reason::RackLoss);
             }
+            flight.prr.enter(missing);
+            flight.undo.begin(una, nxt, false);
+            flight.tlp.forget();
         }
-        if !send.in_flight.has_lost() {
-            self.owed = None;
+    }
+
+    /// What may fly while the loss is repaired, where SACK tells what has arrived (RFC 9937).
+    fn reduce(&mut self, evidence: &Evidence, lost: bool, sender: &mut Sender<'_>) {
+        let in_flight = self.pipe(sender.send);
+        let Some(flight) = sender.flight.as_deref_mut() else {
+            return;
+        };
+        if !self.in_recovery() || !evidence.sack {
+            flight.prr.leave();
+            return;
+        }
+        let delivered = evidence
+            .missing
+            .saturating_sub(sender.send.in_flight.unreported());
+        flight.prr.on_ack(&PrrAck {
+            delivered,
+            in_flight,
+            threshold: sender.congestion.threshold(),
+            safe: evidence.acked > 0 && !lost,
+            mss: u64::from(sender.send.mss),
+        });
+    }
+
+    /// RFC 8985 section 7.4.2: did a tail loss probe repair a loss?
+    fn judge_probe(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) {
+        let una = sender.send.una;
+        let flying = flight_size(sender.send, sender.congestion);
+        let Some(flight) = sender.flight.as_deref_mut() else {
+            return;
+        };
+        let twice = evidence.dsack.is_some();
+        let bare = evidence.acked == 0 && evidence.sacked == 0;
+        let outcome = flight.tlp.on_ack(una, twice, bare);
+        if outcome == Outcome::RepairedLoss && self.phase == Phase::Open && !evidence.paid {
+            flight.undo.forget();
+            let (now, congestion) = (sender.now, &mut *sender.congestion);
+            congestion.on_trouble(now, Trouble::Loss, flying);
+            congestion.on_recovered(now);
         }
     }
 
     /// SND.UNA moved.
-    fn on_progress(
-        &mut self,
-        now: Instant,
-        evidence: &Evidence,
-        send: &mut Send,
-        congestion: &mut dyn CongestionControl,
-    ) {
+    fn on_progress(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) {
         self.duplicates = 0;
         self.timed_out = None;
         match self.phase {
             Phase::Open => self.departed = 0,
-            Phase::Recovery { until } | Phase::Loss { until } if send.una.at_or_after(until) => {
+            Phase::Recovery { until } | Phase::Loss { until }
+                if sender.send.una.at_or_after(until) =>
+            {
                 if self.in_recovery() {
-                    congestion.on_recovered(now);
+                    sender.congestion.on_recovered(sender.now);
                 }
                 *self = Self {
                     repaired: Some(until),
                     ..Self::new()
                 };
             }
-            Phase::Recovery { .. } => self.on_partial_ack(evidence, send),
+            Phase::Recovery { .. } => self.on_partial_ack(evidence, sender),
             Phase::Loss { .. } => self.departed = 0,
         }
     }
 
     /// RFC 6582 section 3.2, step 3: the next hole begins at SND.UNA. With SACK this is so where something after it
     /// was reported (RFC 6675 section 4, NextSeg 3).
-    fn on_partial_ack(&mut self, evidence: &Evidence, send: &mut Send) {
+    fn on_partial_ack(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) {
+        let send = &*sender.send;
         let mss = u64::from(send.mss);
         // Deflated by what was acknowledged, less the retransmission itself, which was no duplicate's.
         let inflation = evidence.acked.saturating_sub(mss);
@@ -176,25 +460,14 @@ impl Recovery {
             .saturating_sub(octets(inflation))
             .min(octets(most));
         self.give_credit(send);
+        if evidence.sack && evidence.rules.rack {
+            return;
+        }
         let hole = !evidence.sack || send.in_flight.has_sacked();
-        if hole && send.in_flight.mark_first_lost(send.mss) {
+        let mss = send.mss;
+        if hole && sender.declare(|in_flight, hear| in_flight.mark_first_lost(mss, hear)) {
             self.owed = Some(Reason::LossRecovery);
         }
-    }
-
-    fn enter(
-        &mut self,
-        now: Instant,
-        evidence: &Evidence,
-        send: &Send,
-        congestion: &mut dyn CongestionControl,
-    ) {
-        if !evidence.paid {
-            congestion.on_trouble(now, Trouble::Loss, flight_size(send, congestion));
-        }
-        self.phase = Phase::Recovery { until: send.nxt };
-        self.owed = Some(Reason::FastRetransmit);
-        self.give_credit(send);
     }
 
     fn give_credit(&mut self, send: &Send) {
@@ -214,7 +487,7 @@ impl Recovery {
 
     /// What flew is gone for another reason than congestion (the window shut on it): send it again.
     pub(crate) fn resend_all(&mut self, send: &mut Send) {
-        send.in_flight.mark_all_lost(false);
+        send.in_flight.mark_all_lost(false, &mut |_| {});
         self.departed = 0;
         self.owed = send.in_flight.has_lost().then_some(Reason::LossRecovery);
     }
@@ -230,25 +503,44 @@ impl Recovery {
     /// The retransmission timer fired: all that flies is lost (RFC 6298 5.4, RFC 5681 section 3.1).
     ///
     /// ssthresh falls once for a loss, not at each repetition of the same segment (RFC 5681 section 3.1, equation 4).
-    pub(crate) fn on_timeout(
-        &mut self,
-        now: Instant,
-        send: &mut Send,
-        congestion: &mut dyn CongestionControl,
-    ) {
+    pub(crate) fn on_timeout(&mut self, sack: bool, rules: LossDetection, sender: &mut Sender<'_>) {
+        let (una, nxt, now) = (sender.send.una, sender.send.nxt, sender.now);
         // The oldest was reported by SACK, and still is not acknowledged: the peer reneged (RFC 2018 section 8).
-        let reneged = send
+        let reneged = sender
+            .send
             .in_flight
             .oldest()
             .is_some_and(|sent| sent.fate == Fate::Sacked);
-        if self.timed_out != Some(send.una) {
-            congestion.on_trouble(now, Trouble::Timeout, flight_size(send, congestion));
+        let flying = flight_size(sender.send, sender.congestion);
+        let overdue = sender
+            .flight
+            .as_deref()
+            .filter(|_| sack && rules.rack && !reneged)
+            .map(|flight| flight.rack.overdue(now));
+        sender.declare(|in_flight, hear| match overdue {
+            Some(limit) => in_flight.mark_overdue_lost(limit, hear),
+            None => in_flight.mark_all_lost(reneged, hear),
+        });
+        sender.tell_losses();
+        if self.timed_out != Some(una) {
+            sender.congestion.on_trouble(now, Trouble::Timeout, flying);
         }
-        send.in_flight.mark_all_lost(reneged);
+        if let Some(flight) = sender.flight.as_deref_mut() {
+            let open = self.phase == Phase::Open;
+            flight.undo.begin(una, nxt, !open);
+            // Not where a repair was under way (RFC 5682 section 3.1).
+            flight.frto = match open && rules.frto && !reneged {
+                true => Frto::First(nxt),
+                false => Frto::Off,
+            };
+            flight.prr.leave();
+            flight.tlp.forget();
+            flight.reorder_at = Instant::MAX;
+        }
         *self = Self {
-            phase: Phase::Loss { until: send.nxt },
+            phase: Phase::Loss { until: nxt },
             owed: Some(Reason::Timeout),
-            timed_out: Some(send.una),
+            timed_out: Some(una),
             ..Self::new()
         };
     }
@@ -268,6 +560,7 @@ fn flight_size(send: &Send, congestion: &dyn CongestionControl) -> u64 {
 mod tests {
     use super::*;
     use crate::congestion::{CongestionFactory, NewReno};
+    use crate::delivery::SentAt;
     use alloc::boxed::Box;
 
     const MSS: u32 = 1000;
@@ -296,7 +589,8 @@ mod tests {
         fn fly(&mut self, segments: u32) {
             for _ in 0..segments {
                 let end = self.send.nxt + MSS;
-                self.send.in_flight.push(self.send.nxt, end, NOW, MSS);
+                let range = (self.send.nxt, end);
+                self.send.in_flight.push(range, NOW, SentAt::default(), MSS);
                 self.send.nxt = end;
             }
         }
@@ -305,16 +599,32 @@ mod tests {
         fn ack(&mut self, octets: u32) {
             self.send.una += octets;
             let evidence = Evidence {
-                acked: self.send.in_flight.acknowledge(self.send.una).octets,
+                acked: self
+                    .send
+                    .in_flight
+                    .acknowledge(self.send.una, &mut |_| {})
+                    .octets,
                 sacked: 0,
                 duplicate: octets == 0,
                 sack: false,
                 probe: None,
                 paid: false,
                 threshold: 3,
+                missing: 0,
+                dsack: None,
+                echo: None,
+                new_text: false,
+                rules: LossDetection::default(),
+                srtt: None,
+                min_rtt: None,
             };
-            self.recovery
-                .on_ack(NOW, &evidence, &mut self.send, &mut *self.congestion);
+            let mut sender = super::Sender {
+                now: NOW,
+                send: &mut self.send,
+                congestion: &mut *self.congestion,
+                flight: None,
+            };
+            self.recovery.on_ack(&evidence, &mut sender);
         }
 
         fn duplicates(&mut self, count: u32) {
@@ -324,8 +634,14 @@ mod tests {
         }
 
         fn time_out(&mut self) {
+            let mut sender = super::Sender {
+                now: NOW,
+                send: &mut self.send,
+                congestion: &mut *self.congestion,
+                flight: None,
+            };
             self.recovery
-                .on_timeout(NOW, &mut self.send, &mut *self.congestion);
+                .on_timeout(false, LossDetection::default(), &mut sender);
         }
 
         /// Sends again what is lost first.
@@ -333,7 +649,7 @@ mod tests {
             let (start, _) = self.send.in_flight.next_lost().unwrap();
             self.send
                 .in_flight
-                .mark_sent_again(start, start + MSS, NOW, MSS);
+                .mark_sent_again((start, start + MSS), NOW, SentAt::default(), MSS);
         }
 
         fn in_recovery(&self) -> bool {

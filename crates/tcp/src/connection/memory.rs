@@ -11,7 +11,9 @@ impl Connection {
     #[must_use]
     pub fn memory(&self) -> usize {
         let sent = self.snd.buffer.memory() + self.snd.in_flight.memory();
-        sent + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
+        let rates = self.rates.as_deref();
+        let flight = rates.map_or(0, |rates| rates.flight.memory());
+        sent + flight + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
     }
 
     /// How short of memory the owner is; holds until the next call. No window that was offered is taken back

@@ -6,7 +6,7 @@ use super::{Connection, initial_window, window_of_syn};
 use crate::congestion::Trouble;
 use crate::event::{Context, Reason, TraceEvent};
 use crate::options::Offer;
-use crate::recovery::Phase;
+use crate::recovery::{Frto, Phase};
 use crate::segment::{Flags, Header, Transmit};
 use crate::send::flow::{Allowance, Verdict};
 use crate::seq::SeqNum;
@@ -70,6 +70,7 @@ impl Connection {
             let text = paced
                 .and_then(|max_text| self.plan_lost(now, max_text))
                 .or_else(|| self.plan_probe())
+                .or_else(|| self.plan_tail_probe(max_text))
                 .or_else(|| paced.and_then(|max_text| self.plan_mtu_probe(now, max_text)))
                 .or_else(|| paced.and_then(|max_text| self.plan_new(now, max_text)))
                 .or_else(|| self.plan_urgent_notice());
@@ -120,7 +121,13 @@ impl Connection {
     /// The next range believed lost, as far as both windows let it go (RFC 6675 section 5, C).
     //= rfc9293 SHLD-16
     fn plan_lost(&self, now: Instant, max_text: u32) -> Option<Plan> {
-        let (start, lost) = self.snd.in_flight.next_lost()?;
+        let next = self.snd.in_flight.next_lost_record()?;
+        let (start, lost) = (next.start, next.end.distance_from(next.start));
+        let by_rack = next.by_rack;
+        if self.recovery.owed.is_none() && self.frto() != Frto::Off {
+            // Nothing else goes again before it is known whether the timer fired in vain (RFC 5682).
+            return None;
+        }
         let edge = self.snd.una + self.snd.wnd;
         if !start.before(edge) {
             return None;
@@ -150,7 +157,11 @@ impl Connection {
         let (text, fin) = self.snd.text_and_fin(start, start + len);
         let text = self.contiguous(start, text);
         let fin = fin && text + 1 == len;
-        let reason = self.recovery.owed.unwrap_or(Reason::LossRecovery);
+        let usual = match by_rack {
+            true => Reason::RackLoss,
+            false => Reason::LossRecovery,
+        };
+        let reason = self.recovery.owed.unwrap_or(usual);
         (text > 0 || fin).then_some(Plan {
             reason,
             seq: start,
@@ -207,10 +218,16 @@ impl Connection {
         let seq = self.snd.nxt;
         let usable = self.snd.usable_window();
         let room = self.room();
-        let allowance = Allowance {
+        let mut allowance = Allowance {
             congestion: self.congestion_room(now),
             ..self.allowance(max_text)
         };
+        let frto = self.frto();
+        match frto {
+            Frto::Off => {}
+            Frto::First(_) => allowance.congestion = 0,
+            Frto::Second { left, .. } => allowance.congestion = u64::from(left) * u64::from(room),
+        }
         match self.snd.new_text(&allowance) {
             Verdict::Send(len) => {
                 let mut len = self.contiguous(seq, len);
@@ -219,10 +236,10 @@ impl Connection {
                 }
                 let fin = self.snd.fin_due() && len == self.snd.unsent() && usable > len;
                 let limited = self.recovery.phase == Phase::Open && self.recovery.duplicates > 0;
-                let reason = if limited {
-                    Reason::LimitedTransmit
-                } else {
-                    Reason::Data
+                let reason = match (frto, limited) {
+                    (Frto::Second { .. }, _) => Reason::FrtoProbe,
+                    (_, true) => Reason::LimitedTransmit,
+                    _ => Reason::Data,
                 };
                 Some(Plan {
                     reason,
@@ -239,6 +256,45 @@ impl Connection {
             }),
             _ => None,
         }
+    }
+
+    fn frto(&self) -> Frto {
+        self.rates
+            .as_deref()
+            .map_or(Frto::Off, |rates| rates.flight.frto)
+    }
+
+    /// A tail loss probe: new text where there is some and the peer's window takes it, or else the end of what flies, whatever
+    /// the congestion window says (RFC 8985 section 7.3).
+    fn plan_tail_probe(&self, max_text: u32) -> Option<Plan> {
+        let rates = self.rates.as_deref().filter(|r| r.flight.tlp.owed)?;
+        debug_assert!(rates.flight.tlp.may_probe(), "it was not owed then");
+        let (reason, room) = (Reason::TailLossProbe, self.room().min(max_text.max(1)));
+        let new = self.snd.unsent().min(self.snd.usable_window()).min(room);
+        let new = self.contiguous(self.snd.nxt, new);
+        if new > 0 {
+            let fin =
+                self.snd.fin_due() && new == self.snd.unsent() && self.snd.usable_window() > new;
+            return Some(Plan {
+                reason,
+                seq: self.snd.nxt,
+                len: new,
+                fin,
+            });
+        }
+        let (start, octets) = self.snd.in_flight.tail(room)?;
+        if !(start + octets).at_or_before(self.snd.una + self.snd.wnd) {
+            return None;
+        }
+        let (text, fin) = self.snd.text_and_fin(start, start + octets);
+        let whole = self.contiguous(start, text);
+        let fin = fin && whole == text;
+        (whole > 0 || fin).then_some(Plan {
+            reason,
+            seq: start,
+            len: whole,
+            fin,
+        })
     }
 
     /// `new_text` without the congestion window: what the peer's window alone says.
@@ -302,7 +358,7 @@ impl Connection {
     /// Octets that the congestion window leaves. One segment may always fly: an algorithm that allows less would stop the
     /// connection for good.
     pub(super) fn congestion_room(&self, now: Instant) -> u64 {
-        let mut window = self.congestion.window().max(u64::from(self.snd.mss));
+        let mut window = self.cwnd().max(u64::from(self.snd.mss));
         if self.is_restart(now) {
             window = window.min(initial_window(self.config.initial_window, self.snd.mss));
         }
@@ -345,6 +401,9 @@ impl Connection {
             reason: plan.reason,
         });
         self.rearm(cx.now);
+        if plan.space() > 0 {
+            self.arm_tail_probe(cx.now);
+        }
         let text: [&[u8]; 2] = match plan.len {
             0 => [&[], &[]],
             _ if plan.reason == Reason::KeepAlive => [GARBAGE, &[]],
@@ -475,10 +534,7 @@ impl Connection {
             let trouble = self.trouble_mut();
             trouble.bytes_retrans += u64::from(again.min(plan.len));
             trouble.retrans += u64::from(segments);
-            let mss = self.snd.mss;
-            self.snd
-                .in_flight
-                .mark_sent_again(plan.seq, new_from, now, mss);
+            self.note_sent_again(now, &plan, (plan.seq, new_from));
             self.recovery.owed = None;
         }
         if new_from != end {
@@ -488,7 +544,7 @@ impl Connection {
             } else if self.snd.in_flight.is_empty() {
                 self.shrink_unused(now);
             }
-            self.snd.in_flight.push(new_from, end, now, self.snd.mss);
+            self.note_new(now, &plan, (new_from, end));
             self.snd.nxt = end;
             self.wake_writer();
             if plan.fin {

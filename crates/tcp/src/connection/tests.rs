@@ -21,3 +21,16 @@ mod stories;
 mod urgent;
 mod user;
 mod windows;
+
+use crate::{Config, LossDetection};
+
+/// Without tail loss probes, which come before the timer of retransmissions does.
+fn unprobed() -> Config {
+    Config {
+        loss_detection: LossDetection {
+            tail_loss_probe: false,
+            ..LossDetection::default()
+        },
+        ..Config::default()
+    }
+}

@@ -56,6 +56,11 @@ impl TimerTable {
         self.set(timer, Instant::MAX);
     }
 
+    /// When it is due; the end of time: it does not run.
+    pub(crate) fn at(&self, timer: Timer) -> Instant {
+        self.at[Self::slot(timer)]
+    }
+
     pub(crate) fn runs(&self, timer: Timer) -> bool {
         self.at[Self::slot(timer)] != Instant::MAX
     }
@@ -87,9 +92,12 @@ impl Connection {
     /// When [`Self::handle_timeout`] is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
+        let rates = self.rates.as_deref();
         let pacer = self.pacer().and_then(Pacer::deadline);
-        let timer = self.timers.next();
-        pacer.map_or(timer, |at| Some(timer.map_or(at, |timer| timer.min(at))))
+        let flight = rates.map_or(Instant::MAX, |rates| rates.flight.next());
+        let next = self.timers.next().unwrap_or(Instant::MAX).min(flight);
+        let next = pacer.map_or(next, |at| next.min(at));
+        (next != Instant::MAX).then_some(next)
     }
 
     /// Time passed: serves every timer that is due. Harmless when called too often.
@@ -99,6 +107,7 @@ impl Connection {
             let timer = Timer::Pacing;
             cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
         }
+        self.serve_flight(cx);
         while let Some(timer) = self.timers.take_due(cx.now) {
             if timer == Timer::DelayedAck {
                 self.rcv.buffer.give_back();
@@ -141,8 +150,7 @@ impl Connection {
             return;
         }
         self.suspect_black_hole(cx.now);
-        self.recovery
-            .on_timeout(cx.now, &mut self.snd, &mut *self.congestion);
+        self.on_text_timeout(cx);
         self.ecn.on_reduced(self.snd.nxt);
         self.patience.backoff = self.patience.backoff.saturating_add(1);
         //= rfc9293 SHLD-9

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::{Connection, Rates, initial_window};
 use crate::recovery::Phase;
+use crate::recovery::flight::Flight;
 use crate::time::Instant;
 use crate::validation::Validation;
 
@@ -53,6 +54,7 @@ impl Connection {
             Box::new(Rates {
                 pacer: None,
                 validation: Validation::new(now, una, nxt),
+                flight: Flight::new(una),
             })
         })
     }

@@ -121,8 +121,12 @@ mod tests {
     };
 
     fn fly(send: &mut Send, octets: u32) {
-        send.in_flight
-            .push(send.nxt, send.nxt + octets, Instant::ZERO, 1000);
+        send.in_flight.push(
+            (send.nxt, send.nxt + octets),
+            Instant::ZERO,
+            crate::delivery::SentAt::default(),
+            1000,
+        );
         send.nxt += octets;
     }
 

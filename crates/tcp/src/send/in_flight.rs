@@ -1,9 +1,11 @@
 //! What is in the network: one record a transmission, with its fate.
 
 mod figures;
+pub(crate) mod judge;
 
 use alloc::collections::VecDeque;
 
+use crate::delivery::SentAt;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
@@ -17,6 +19,10 @@ pub(crate) struct Sent {
     pub(crate) fate: Fate,
     /// Whether it was sent more than once (Karn).
     pub(crate) retransmitted: bool,
+    /// Lost by what RACK says (RFC 8985).
+    pub(crate) by_rack: bool,
+    /// How the network stood when it was last sent.
+    pub(crate) path: SentAt,
 }
 
 /// What is known of a transmission.
@@ -31,10 +37,13 @@ pub(crate) enum Fate {
 }
 
 impl Sent {
-    fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         u64::from(self.end.distance_from(self.start))
     }
 }
+
+/// Hears of each piece that is reported for the first time, cumulatively or by SACK.
+pub(crate) type Hear<'a> = &'a mut dyn FnMut(&Sent);
 
 /// What a cumulative acknowledgement took out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +57,7 @@ pub(crate) struct Acked {
 /// With fewer records than this, each transmission has its own and SACK may cut it anywhere. With more, small ones
 /// share a record and cuts fall between segments: neither a user who writes single octets nor a peer who reports
 /// single octets costs more than a few records for each segment's worth in flight.
-const EXACT: usize = 256;
+const EXACT: usize = 100;
 
 /// The records, oldest first, without gaps from SND.UNA to SND.NXT.
 #[derive(Clone, Debug, Default)]
@@ -97,13 +106,16 @@ impl InFlight {
     }
 
     /// Notes a transmission of new sequence space.
-    pub(crate) fn push(&mut self, start: SeqNum, end: SeqNum, at: Instant, mss: u32) {
+    pub(crate) fn push(&mut self, range: (SeqNum, SeqNum), at: Instant, path: SentAt, mss: u32) {
+        let (start, end) = range;
         let sent = Sent {
             start,
             end,
             at,
             fate: Fate::Flying,
             retransmitted: false,
+            by_rack: false,
+            path,
         };
         if self.records.is_empty() {
             self.lost_hint = start;
@@ -128,15 +140,15 @@ impl InFlight {
             return;
         }
         // The later time: only an acknowledgement of both counts as a round trip.
-        let (end, at) = (sent.end, sent.at);
+        let (end, at, path) = (sent.end, sent.at, sent.path);
         self.records.remove(index);
         if let Some(before) = self.records.get_mut(index - 1) {
-            (before.end, before.at) = (end, at);
+            (before.end, before.at, before.path) = (end, at, path);
         }
     }
 
     /// SND.UNA moved to `una`.
-    pub(crate) fn acknowledge(&mut self, una: SeqNum) -> Acked {
+    pub(crate) fn acknowledge(&mut self, una: SeqNum, hear: Hear<'_>) -> Acked {
         let mut acked = Acked::default();
         let mut repeated = false;
         while let Some(sent) = self.records.front_mut() {
@@ -157,6 +169,12 @@ impl InFlight {
             self.octets -= gone;
             acked.octets += gone;
             repeated |= sent.retransmitted;
+            if sent.fate != Fate::Sacked {
+                hear(&Sent {
+                    end: sent.end.earlier(una),
+                    ..*sent
+                });
+            }
             if !whole {
                 sent.start = una;
                 break;
@@ -200,7 +218,8 @@ impl InFlight {
     }
 
     /// The peer reported `left .. right` (RFC 2018). Returns octets newly reported.
-    pub(crate) fn mark_sacked(&mut self, left: SeqNum, right: SeqNum, mss: u32) -> u64 {
+    pub(crate) fn mark_sacked(&mut self, block: (SeqNum, SeqNum), mss: u32, hear: Hear<'_>) -> u64 {
+        let (left, right) = block;
         let step = if self.records.len() < EXACT {
             1
         } else {
@@ -229,6 +248,9 @@ impl InFlight {
                     self.split(index, sent.start + to);
                 }
                 newly += self.set_fate(index, Fate::Sacked);
+                if let Some(sent) = self.records.get(index) {
+                    hear(sent);
+                }
                 let edge = sent.start + to;
                 self.highest_sacked = Some(self.highest_sacked.map_or(edge, |e| e.later(edge)));
             }
@@ -289,7 +311,7 @@ impl InFlight {
     }
 
     /// The first `mss` octets are lost, unless they were sent again already: returns whether they were marked.
-    pub(crate) fn mark_first_lost(&mut self, mss: u32) -> bool {
+    pub(crate) fn mark_first_lost(&mut self, mss: u32, hear: Hear<'_>) -> bool {
         let Some(first) = self.records.front().copied() else {
             return false;
         };
@@ -300,6 +322,9 @@ impl InFlight {
             self.split(0, first.start + mss);
         }
         self.set_fate(0, Fate::Lost);
+        if let Some(first) = self.records.front() {
+            hear(first);
+        }
         true
     }
 
@@ -316,26 +341,47 @@ impl InFlight {
 
     /// Everything not reported by SACK is lost (RFC 6298 5.4: the timer fired; RFC 2018 section 8 when `renege`:
     /// the peer may have dropped what it reported).
-    pub(crate) fn mark_all_lost(&mut self, renege: bool) {
+    pub(crate) fn mark_all_lost(&mut self, renege: bool, hear: Hear<'_>) {
+        self.mark_lost(renege, Instant::MAX, hear);
+    }
+
+    /// The timer fired, and RACK runs (RFC 8985 section 6.3): the oldest is lost, and what left at `limit` or before.
+    pub(crate) fn mark_overdue_lost(&mut self, limit: Instant, hear: Hear<'_>) {
+        self.mark_lost(false, limit, hear);
+    }
+
+    fn mark_lost(&mut self, renege: bool, limit: Instant, hear: Hear<'_>) {
+        (self.lost, self.sacked) = (0, 0);
         for mut sent in core::mem::take(&mut self.records) {
-            if renege || sent.fate != Fate::Sacked {
+            let due = self.records.is_empty() || sent.at <= limit;
+            if sent.fate == Fate::Flying && due {
+                hear(&sent);
                 sent.fate = Fate::Lost;
+            }
+            if renege {
+                sent.fate = Fate::Lost;
+            }
+            match sent.fate {
+                Fate::Lost => self.lost += sent.len(),
+                Fate::Sacked => self.sacked += sent.len(),
+                Fate::Flying => {}
             }
             // What is sent again is cut anew: neighbours become one.
             match self.records.back_mut() {
-                Some(last) if last.fate == Fate::Lost && sent.fate == Fate::Lost => {
+                Some(last)
+                    if last.fate == Fate::Lost
+                        && sent.fate == Fate::Lost
+                        && last.retransmitted == sent.retransmitted =>
+                {
                     last.end = sent.end;
                     last.at = sent.at;
-                    last.retransmitted |= sent.retransmitted;
                 }
                 _ => self.records.push_back(sent),
             }
         }
         if renege {
             self.highest_sacked = None;
-            self.sacked = 0;
         }
-        self.lost = self.octets - self.sacked;
         self.lost_hint = self
             .records
             .front()
@@ -415,7 +461,7 @@ impl InFlight {
 
     /// IsLost() of RFC 6675 section 4 for all records: lost is what was never sent again and has more than
     /// `threshold - 1` segments' worth of SACKed octets above it. Returns octets newly lost.
-    pub(crate) fn mark_lost_below_sacks(&mut self, threshold: u8, mss: u32) -> u64 {
+    pub(crate) fn mark_lost_below_sacks(&mut self, threshold: u8, mss: u32, hear: Hear<'_>) -> u64 {
         let Some(highest) = self.highest_sacked else {
             return 0;
         };
@@ -438,6 +484,7 @@ impl InFlight {
             index -= 1;
             match self.records.get(index) {
                 Some(sent) if sent.fate == Fate::Flying && !sent.retransmitted => {
+                    hear(sent);
                     newly += self.set_fate(index, Fate::Lost);
                 }
                 Some(sent) if sent.fate == Fate::Sacked => {}
@@ -449,6 +496,12 @@ impl InFlight {
 
     /// The first loss that is still to be sent again: its start and its octets.
     pub(crate) fn next_lost(&self) -> Option<(SeqNum, u32)> {
+        self.next_lost_record()
+            .map(|sent| (sent.start, sent.end.distance_from(sent.start)))
+    }
+
+    /// The record of the first loss that is still to be sent again.
+    pub(crate) fn next_lost_record(&self) -> Option<&Sent> {
         if self.lost == 0 {
             return None;
         }
@@ -456,7 +509,32 @@ impl InFlight {
         self.records
             .range(from.min(self.records.len())..)
             .find(|sent| sent.fate == Fate::Lost)
-            .map(|sent| (sent.start, sent.end.distance_from(sent.start)))
+    }
+
+    /// Where what SACK reported ends.
+    pub(crate) fn highest_sacked(&self) -> Option<SeqNum> {
+        self.highest_sacked
+    }
+
+    /// Octets that SACK reported.
+    pub(crate) fn sacked(&self) -> u64 {
+        self.sacked
+    }
+
+    /// The last `mss` octets at most of what is not acknowledged, and not reported: what a tail loss probe repeats.
+    pub(crate) fn tail(&self, mss: u32) -> Option<(SeqNum, u32)> {
+        let last = self.records.back()?;
+        if last.fate != Fate::Flying {
+            return None;
+        }
+        let len = last.end.distance_from(last.start);
+        // Cut where a whole number of segments ends, as it was cut when it first went.
+        let mss = mss.max(1);
+        let tail = match len % mss {
+            0 => mss.min(len),
+            rest => rest,
+        };
+        Some((last.end - tail, tail))
     }
 
     /// Whether anything waits to be sent again.
@@ -469,20 +547,37 @@ impl InFlight {
         self.sacked > 0
     }
 
-    /// `start .. end`, the beginning of a record, was sent again.
-    pub(crate) fn mark_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant, mss: u32) {
-        let index = self.find(start);
+    /// `start .. end`, within one record, was sent again.
+    pub(crate) fn mark_sent_again(
+        &mut self,
+        range: (SeqNum, SeqNum),
+        at: Instant,
+        path: SentAt,
+        mss: u32,
+    ) {
+        let (start, end) = range;
+        let mut index = self.find(start);
         let Some(sent) = self.records.get(index).copied() else {
             return;
         };
+        if start.after(sent.start) {
+            self.split(index, start);
+            index += 1;
+        }
         if end.before(sent.end) {
             self.split(index, end);
         }
+        let was_lost = sent.fate == Fate::Lost;
         self.set_fate(index, Fate::Flying);
         if let Some(sent) = self.records.get_mut(index) {
             sent.at = at;
+            sent.path = path;
             sent.retransmitted = true;
-            self.lost_hint = sent.end;
+            sent.by_rack = false;
+            if was_lost {
+                // Losses go again in order.
+                self.lost_hint = sent.end;
+            }
         }
         self.join_small(index, mss);
     }
@@ -523,12 +618,9 @@ mod tests {
     fn flight(segments: u32) -> InFlight {
         let mut flight = InFlight::default();
         for i in 0..segments {
-            flight.push(
-                BASE + i * MSS,
-                BASE + (i + 1) * MSS,
-                Instant::from_millis(u64::from(i)),
-                MSS,
-            );
+            let range = (BASE + i * MSS, BASE + (i + 1) * MSS);
+            let at = Instant::from_millis(u64::from(i));
+            flight.push(range, at, SentAt::default(), MSS);
         }
         flight
     }
@@ -540,13 +632,13 @@ mod tests {
     #[test]
     fn acknowledging_part_of_a_record_keeps_the_rest() {
         let mut f = flight(3);
-        let acked = f.acknowledge(BASE + 150);
+        let acked = f.acknowledge(BASE + 150, &mut |_| {});
         assert_eq!(acked.octets, 150);
         assert_eq!(acked.newest_sent_once, Some(Instant::from_millis(0)));
         assert_eq!(f.oldest().map(|s| s.start), Some(BASE + 150));
         assert_eq!(f.pipe(), 150);
         assert_eq!(
-            f.acknowledge(BASE + 300).newest_sent_once,
+            f.acknowledge(BASE + 300, &mut |_| {}).newest_sent_once,
             Some(Instant::from_millis(2))
         );
         assert!(f.is_empty());
@@ -556,21 +648,37 @@ mod tests {
     #[test]
     fn karn_no_sample_from_what_was_sent_twice() {
         let mut f = flight(2);
-        f.mark_all_lost(false);
+        f.mark_all_lost(false, &mut |_| {});
         assert_eq!(f.pipe(), 0);
-        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9), MSS);
+        f.mark_sent_again(
+            (BASE, BASE + 100),
+            Instant::from_millis(9),
+            SentAt::default(),
+            MSS,
+        );
         assert_eq!(f.pipe(), 100);
-        assert_eq!(f.acknowledge(BASE + 100).newest_sent_once, None);
+        assert_eq!(
+            f.acknowledge(BASE + 100, &mut |_| {}).newest_sent_once,
+            None
+        );
         sums_hold(&f);
     }
 
     #[test]
     fn karn_nor_of_what_waited_for_it() {
         let mut f = flight(3);
-        f.mark_first_lost(MSS);
-        f.mark_sent_again(BASE, BASE + 100, Instant::from_millis(9), MSS);
-        assert_eq!(f.acknowledge(BASE + 200).newest_sent_once, None);
-        let newest = f.acknowledge(BASE + 300).newest_sent_once;
+        f.mark_first_lost(MSS, &mut |_| {});
+        f.mark_sent_again(
+            (BASE, BASE + 100),
+            Instant::from_millis(9),
+            SentAt::default(),
+            MSS,
+        );
+        assert_eq!(
+            f.acknowledge(BASE + 200, &mut |_| {}).newest_sent_once,
+            None
+        );
+        let newest = f.acknowledge(BASE + 300, &mut |_| {}).newest_sent_once;
         assert_eq!(newest, Some(Instant::from_millis(2)));
     }
 
@@ -578,25 +686,38 @@ mod tests {
     fn a_report_that_grows_is_one_record() {
         let mut f = flight(200);
         for i in 2..200 {
-            assert_eq!(f.mark_sacked(BASE + MSS, BASE + i * MSS, MSS), 100);
+            assert_eq!(
+                f.mark_sacked((BASE + MSS, BASE + i * MSS), MSS, &mut |_| {}),
+                100
+            );
             assert_eq!(f.records.len(), 202 - i as usize);
             sums_hold(&f);
         }
-        assert_eq!(f.mark_sacked(BASE + MSS, BASE + 199 * MSS, MSS), 0, "known");
-        assert_eq!(f.mark_lost_below_sacks(3, MSS), 100);
+        assert_eq!(
+            f.mark_sacked((BASE + MSS, BASE + 199 * MSS), MSS, &mut |_| {}),
+            0,
+            "known"
+        );
+        assert_eq!(f.mark_lost_below_sacks(3, MSS, &mut |_| {}), 100);
     }
 
     #[test]
     fn three_segments_above_mean_lost() {
         let mut f = flight(6);
-        assert_eq!(f.mark_sacked(BASE + 100, BASE + 300, MSS), 200);
         assert_eq!(
-            f.mark_lost_below_sacks(3, MSS),
+            f.mark_sacked((BASE + 100, BASE + 300), MSS, &mut |_| {}),
+            200
+        );
+        assert_eq!(
+            f.mark_lost_below_sacks(3, MSS, &mut |_| {}),
             0,
             "two segments above are not enough"
         );
-        assert_eq!(f.mark_sacked(BASE + 100, BASE + 400, MSS), 100);
-        assert_eq!(f.mark_lost_below_sacks(3, MSS), 100);
+        assert_eq!(
+            f.mark_sacked((BASE + 100, BASE + 400), MSS, &mut |_| {}),
+            100
+        );
+        assert_eq!(f.mark_lost_below_sacks(3, MSS, &mut |_| {}), 100);
         assert_eq!(f.next_lost(), Some((BASE, 100)));
         assert_eq!(f.pipe(), 200, "segments five and six still fly");
         sums_hold(&f);
@@ -605,15 +726,15 @@ mod tests {
     #[test]
     fn a_super_segment_splits_where_segments_were() {
         let mut f = InFlight::default();
-        f.push(BASE, BASE + 1000, Instant::ZERO, MSS);
+        f.push((BASE, BASE + 1000), Instant::ZERO, SentAt::default(), MSS);
         assert_eq!(
-            f.mark_sacked(BASE + 150, BASE + 450, MSS),
+            f.mark_sacked((BASE + 150, BASE + 450), MSS, &mut |_| {}),
             300,
             "cut where the peer says"
         );
         assert_eq!(f.records.len(), 3);
-        assert!(f.mark_first_lost(MSS));
-        assert!(!f.mark_first_lost(MSS), "once is enough");
+        assert!(f.mark_first_lost(MSS, &mut |_| {}));
+        assert!(!f.mark_first_lost(MSS, &mut |_| {}), "once is enough");
         assert_eq!(f.next_lost(), Some((BASE, MSS)));
         sums_hold(&f);
     }
@@ -625,18 +746,18 @@ mod tests {
             let (mut una, mut nxt) = (BASE, BASE);
             for (op, a, b) in ops {
                 match op {
-                    0 => { f.push(nxt, nxt + a + 1, Instant::from_millis(u64::from(b)), MSS); nxt += a + 1; }
+                    0 => { f.push((nxt, nxt + a + 1), Instant::from_millis(u64::from(b)), SentAt::default(), MSS); nxt += a + 1; }
                     1 => {
                         let to = una + a.min(nxt.distance_from(una));
                         let before = f.octets();
-                        prop_assert_eq!(f.acknowledge(to).octets, before - f.octets());
+                        prop_assert_eq!(f.acknowledge(to, &mut |_| {}).octets, before - f.octets());
                         una = to;
                     }
-                    2 => { let left = una + a; f.mark_sacked(left, (left + b).earlier(nxt), MSS); }
-                    3 => { f.mark_lost_below_sacks(3, MSS); }
-                    4 => f.mark_all_lost(b > 1000),
+                    2 => { let left = una + a; f.mark_sacked((left, (left + b).earlier(nxt)), MSS, &mut |_| {}); }
+                    3 => { f.mark_lost_below_sacks(3, MSS, &mut |_| {}); }
+                    4 => f.mark_all_lost(b > 1000, &mut |_| {}),
                     _ => if let Some((start, len)) = f.next_lost() {
-                        f.mark_sent_again(start, start + len.min(b.max(1)), Instant::from_millis(7), MSS);
+                        f.mark_sent_again((start, start + len.min(b.max(1))), Instant::from_millis(7), SentAt::default(), MSS);
                     },
                 }
                 sums_hold(&f);

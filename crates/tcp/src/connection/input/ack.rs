@@ -9,9 +9,10 @@ use crate::congestion::AckSample;
 use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::options::timestamp;
-use crate::recovery::{Evidence, Phase};
+use crate::recovery::flight::Arrival;
+use crate::recovery::{Evidence, Phase, Sender};
 use crate::segment::Segment;
-use crate::send::in_flight::Acked;
+use crate::send::in_flight::{Acked, Hear, Sent};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
@@ -118,26 +119,15 @@ impl Connection {
         let watched = cx.observer.is_some().then(|| self.congestion_figures());
         let limited = self.is_congestion_limited(cx.now, prior);
         let missing = self.snd.in_flight.unreported();
-        let mut acked = Acked::default();
-        let mut rtt = None;
-        if segment.header.ack.after(self.snd.una) {
-            self.excuse_path(segment.header.ack);
-            acked = self.advance_una(segment.header.ack);
-            self.recovery.check_reneging(&mut self.snd);
-            self.count_progress(cx.now);
-            rtt = self.sample_rtt(cx, segment, acked.newest_sent_once);
-        }
-        let sacked = self.process_sack(segment);
+        let heard = self.take_reports(cx, segment);
         let delivered = missing.saturating_sub(self.snd.in_flight.unreported());
-        let segments = delivered.div_ceil(u64::from(self.snd.mss.max(1)));
-        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
-        self.counters.delivered = self.counters.delivered.saturating_add(segments);
+        self.count_delivered(delivered);
         let evidence = Evidence {
-            acked: acked.octets,
-            sacked,
+            acked: heard.acked.octets,
+            sacked: heard.sacked,
             // With SACK a duplicate is what reports more than was known (RFC 6675 section 2).
             duplicate: if self.agreed.sack {
-                sacked > 0 && acked.octets == 0
+                heard.sacked > 0 && heard.acked.octets == 0
             } else {
                 duplicate
             },
@@ -145,48 +135,163 @@ impl Connection {
             probe: self.mtu_probe(),
             paid: self.agreed.ecn && self.ecn.has_paid_for(self.snd.una),
             threshold: self.config.duplicate_threshold,
+            missing,
+            dsack: heard.dsack,
+            echo: self.echo(segment),
+            new_text: self.snd.unsent() > 0 && self.snd.usable_window() > 0,
+            rules: self.config.loss_detection,
+            srtt: self.rtt.srtt(),
+            min_rtt: self.rtt.min_rtt(),
         };
         let repairing = self.recovery.in_recovery();
-        self.recovery
-            .on_ack(cx.now, &evidence, &mut self.snd, &mut *self.congestion);
+        self.recover(cx, &evidence);
         if self.recovery.in_recovery() && !repairing {
             self.ecn.on_reduced(self.snd.nxt);
         }
         let marked = self.process_echo(cx.now, segment, prior);
         self.judge_mtu_probe(cx.now);
-        if acked.octets > 0 || sacked > 0 {
-            self.congestion.on_ack(&AckSample {
-                now: cx.now,
-                acked: acked.octets,
-                sacked,
-                delivered,
-                marked: if marked { delivered } else { 0 },
-                prior_in_flight: prior,
-                in_flight: self.recovery.pipe(&self.snd),
-                window_limited: limited,
-                rtt,
-                srtt: self.rtt.srtt(),
-                // The acknowledgement that ends a repair leaves cwnd where the repair put it (RFC 6582 section 3.2, 3).
-                in_recovery: repairing || self.recovery.in_recovery() || marked,
-                ..AckSample::default()
-            });
+        if delivered > 0 || heard.acked.octets > 0 {
+            let mut sample = self.sample_of(cx.now, delivered, marked);
+            sample.acked = heard.acked.octets;
+            sample.sacked = heard.sacked;
+            sample.prior_in_flight = prior;
+            sample.window_limited = limited;
+            sample.rtt = heard.rtt;
+            // The acknowledgement that ends a repair leaves cwnd where the repair put it (RFC 6582 section 3.2, 3).
+            sample.in_recovery = repairing || self.recovery.in_recovery() || marked;
+            self.congestion.on_ack(&sample);
+        }
+        if let Some(rates) = self.rates.as_deref_mut() {
+            rates.flight.forget_declared();
         }
         if watched.is_some_and(|before| before != self.congestion_figures()) {
             self.trace_congestion(cx);
         }
     }
 
+    /// SND.UNA and the SACK blocks: each piece that is reported for the first time is told to what measures.
+    fn take_reports(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Heard {
+        let arrival = Arrival {
+            now: cx.now,
+            echo: self.echo(segment),
+            offset: self.setup.timestamp_offset,
+            min_rtt: self.rtt.min_rtt().unwrap_or_default(),
+        };
+        // Out of the connection while its parts are worked on.
+        let mut rates = self.rates.take();
+        let mut hear = |sent: &Sent| {
+            if let Some(rates) = rates.as_deref_mut() {
+                rates.flight.on_delivered(&arrival, sent);
+            }
+        };
+        let mut heard = Heard::default();
+        if segment.header.ack.after(self.snd.una) {
+            self.excuse_path(segment.header.ack);
+            heard.acked = self.advance_una(segment.header.ack, &mut hear);
+            self.recovery.check_reneging(&mut self.snd);
+            self.count_progress(cx.now);
+        }
+        self.process_sack(segment, &mut heard, &mut hear);
+        if self.snd.in_flight.is_empty()
+            && let Some(rates) = rates.as_deref_mut()
+        {
+            rates.flight.on_idle();
+        }
+        self.rates = rates;
+        if heard.acked.octets > 0 {
+            heard.rtt = self.sample_rtt(cx, segment, heard.acked.newest_sent_once);
+        }
+        if heard.rtt.is_some()
+            && let Some(rates) = self.rates.as_deref_mut()
+        {
+            rates.flight.tlp.on_measured();
+        }
+        heard
+    }
+
+    /// Draws the conclusions, and tells the watcher of them.
+    fn recover(&mut self, cx: &mut Context<'_>, evidence: &Evidence) {
+        let mut sender = Sender {
+            now: cx.now,
+            send: &mut self.snd,
+            congestion: &mut *self.congestion,
+            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
+        };
+        let alarm = self.recovery.on_ack(evidence, &mut sender);
+        self.trace_losses(cx);
+        if let Some(by) = alarm {
+            // A timer that fired in vain says nothing about the path (RFC 4015 section 3.2, step 6).
+            self.patience.backoff = 0;
+            cx.trace(&self.setup.endpoints, || TraceEvent::Undone { by });
+        }
+    }
+
+    /// What was declared lost by the input under way, for those who watch.
+    pub(in crate::connection) fn trace_losses(&mut self, cx: &mut Context<'_>) {
+        let Some(rates) = self.rates.as_deref() else {
+            return;
+        };
+        for sent in &rates.flight.declared {
+            cx.trace(&self.setup.endpoints, || TraceEvent::Lost {
+                start: sent.start,
+                octets: sent.end.distance_from(sent.start),
+                reason: match sent.by_rack {
+                    true => Reason::RackLoss,
+                    false => Reason::LossRecovery,
+                },
+            });
+        }
+    }
+
+    /// What congestion control is told, as far as it is known of the sender's memory.
+    fn sample_of(&mut self, now: Instant, delivered: u64, marked: bool) -> AckSample {
+        let marked = if marked { delivered } else { 0 };
+        let mut sample = AckSample {
+            now,
+            delivered,
+            marked,
+            in_flight: self.recovery.pipe(&self.snd),
+            srtt: self.rtt.srtt(),
+            min_rtt: self.rtt.min_rtt(),
+            ..AckSample::default()
+        };
+        if let Some(rates) = self.rates.as_deref_mut() {
+            let flight = &mut rates.flight;
+            flight.delivery.on_marked(marked);
+            sample.lost = flight.declared.iter().map(Sent::len).sum();
+            sample.rate = flight.delivery.sample(now, sample.min_rtt);
+            sample.total_delivered = flight.delivery.delivered();
+            flight.rate = sample
+                .rate
+                .filter(|rate| rate.rate().is_some())
+                .or(flight.rate);
+        }
+        sample
+    }
+
+    /// TSecr, where timestamps are in use.
+    fn echo(&self, segment: &Segment<'_>) -> Option<u32> {
+        let timestamps = self.paws.and(segment.header.options.timestamps);
+        timestamps.map(|stamps| stamps.echo)
+    }
+
+    fn count_delivered(&mut self, octets: u64) {
+        let segments = octets.div_ceil(u64::from(self.snd.mss.max(1)));
+        let segments = u32::try_from(segments).unwrap_or(u32::MAX);
+        self.counters.delivered = self.counters.delivered.saturating_add(segments);
+    }
+
     fn congestion_figures(&self) -> (u64, u64, Phase) {
         (
-            self.congestion.window(),
+            self.cwnd(),
             self.congestion.threshold(),
             self.recovery.phase,
         )
     }
 
     /// SND.UNA moves: the buffer is freed, the timers start again (RFC 6298 5.2, 5.3).
-    fn advance_una(&mut self, ack: SeqNum) -> Acked {
-        let acked = self.snd.in_flight.acknowledge(ack);
+    fn advance_una(&mut self, ack: SeqNum, hear: Hear<'_>) -> Acked {
+        let acked = self.snd.in_flight.acknowledge(ack, hear);
         let fin = u64::from(self.snd.fin.is_some_and(|fin| ack.after(fin)));
         let text = acked.octets - fin.min(acked.octets);
         // Cannot exceed the buffer: records cover only what was taken from it.
@@ -243,27 +348,29 @@ impl Connection {
         Some(sample)
     }
 
-    /// Takes the peer's SACK blocks; those that do not lie between SND.UNA, exclusively, and SND.NXT say nothing
+    /// Takes the peer's SACK blocks, lowest first; those that do not lie between SND.UNA, exclusively, and SND.NXT say nothing
     /// (RFC 2018, RFC 2883).
-    fn process_sack(&mut self, segment: &Segment<'_>) -> u64 {
+    fn process_sack(&mut self, segment: &Segment<'_>, heard: &mut Heard, hear: Hear<'_>) {
         if !self.agreed.sack {
-            return 0;
+            return;
         }
-        let mut newly = 0;
         let blocks = segment.header.options.sack.as_slice();
-        if reports_duplicate(blocks, segment.header.ack) {
+        heard.dsack = reported_twice(blocks, segment.header.ack);
+        if heard.dsack.is_some() {
             let trouble = self.trouble_mut();
             trouble.dsack_dups = trouble.dsack_dups.saturating_add(1);
         }
-        for block in blocks {
+        let una = self.snd.una;
+        let mut sane: [Option<(SeqNum, SeqNum)>; 4] = [None; 4];
+        for (slot, block) in sane.iter_mut().zip(blocks) {
             let (left, right) = (SeqNum(block.left), SeqNum(block.right));
-            let sane =
-                left.before(right) && left.after(self.snd.una) && right.at_or_before(self.snd.nxt);
-            if sane {
-                newly += self.snd.in_flight.mark_sacked(left, right, self.snd.mss);
-            }
+            let is_sane = left.before(right) && left.after(una) && right.at_or_before(self.snd.nxt);
+            *slot = is_sane.then_some((left, right));
         }
-        newly
+        sane.sort_unstable_by_key(|block| block.map(|(left, _)| left.distance_from(una)));
+        for block in sane.into_iter().flatten() {
+            heard.sacked += self.snd.in_flight.mark_sacked(block, self.snd.mss, hear);
+        }
     }
 
     /// SND.WND, by the newest segment only: SND.WL1 and SND.WL2 keep old ones from shrinking it.
@@ -331,15 +438,25 @@ impl Connection {
     }
 }
 
-/// Whether the first block tells of what arrived twice: it lies below the acknowledgement, or in the second (RFC 2883
+/// What an acknowledgement reports.
+#[derive(Clone, Copy, Debug, Default)]
+struct Heard {
+    acked: Acked,
+    /// Octets that SACK newly reported.
+    sacked: u64,
+    /// What came twice.
+    dsack: Option<(SeqNum, SeqNum)>,
+    rtt: Option<Duration>,
+}
+
+/// The first block where it tells of what arrived twice: it lies below the acknowledgement, or in the second (RFC 2883
 /// section 4).
-fn reports_duplicate(blocks: &[SackBlock], ack: SeqNum) -> bool {
-    let Some((first, rest)) = blocks.split_first() else {
-        return false;
-    };
+fn reported_twice(blocks: &[SackBlock], ack: SeqNum) -> Option<(SeqNum, SeqNum)> {
+    let (first, rest) = blocks.split_first()?;
     let (left, right) = (SeqNum(first.left), SeqNum(first.right));
     let inside = |outer: &SackBlock| {
         left.at_or_after(SeqNum(outer.left)) && right.at_or_before(SeqNum(outer.right))
     };
-    left.before(right) && (right.at_or_before(ack) || rest.first().is_some_and(inside))
+    let twice = left.before(right) && (right.at_or_before(ack) || rest.first().is_some_and(inside));
+    twice.then_some((left, right))
 }

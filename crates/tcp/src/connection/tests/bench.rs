@@ -23,7 +23,7 @@ impl Bench {
             timestamps: false,
             // What is sent again is whole: `sim` and the stories try what a timeout says of the path.
             mtu_probing: false,
-            ..Config::default()
+            ..super::unprobed()
         };
         let mut pair = Pair::open(config);
         let End::Connection(connection) = core::mem::replace(

@@ -535,7 +535,7 @@ fn the_loss_of_a_short_segment_shows_after_three_more() {
 
 #[test]
 fn two_holes_are_no_duplicates() {
-    let mut pair = Pair::open(Config::default());
+    let mut pair = Pair::open(super::unprobed());
     pair.drop = Box::new(|side, n, _| side == 0 && (n == 2 || n == 5));
     pair.write(0, &octets(8 * 1448));
     pair.run_for(LONG);

@@ -36,7 +36,7 @@ fn a_quiet_connection() {
 
 #[test]
 fn text_is_counted_in_segments_and_octets() {
-    let mut pair = Pair::open(Config::default());
+    let mut pair = Pair::open(super::unprobed());
     pair.call(0, |c, _| c.set_nodelay(true));
     pair.write(0, &octets(10_000));
     pair.write(0, b"abc");
@@ -66,7 +66,7 @@ fn text_is_counted_in_segments_and_octets() {
 
 #[test]
 fn losses_and_timeouts() {
-    let mut pair = Pair::open(Config::default());
+    let mut pair = Pair::open(super::unprobed());
     pair.drop = Box::new(|side, count, _| side == 0 && count == 2);
     pair.write(0, &octets(8 * 1448));
     pair.run_for(Duration::from_millis(15));

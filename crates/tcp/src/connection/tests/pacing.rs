@@ -69,7 +69,7 @@ fn unpaced_is_not_spread() {
     for pacing in [Pacing::Off, Pacing::Algorithm] {
         let mut pair = Pair::open(Config {
             pacing,
-            ..Config::default()
+            ..super::unprobed()
         });
         pair.write(0, &octets(60 * MSS));
         let departures = departures(&mut pair, Duration::from_millis(39));
@@ -134,7 +134,7 @@ fn the_first_after_a_timeout_is_not_held() {
         max_pacing_rate: Some(1_000),
         mtu_probing: false,
         initial_window: 1,
-        ..Config::default()
+        ..super::unprobed()
     };
     bench.connection.set_config(bench.now, Arc::new(config));
     let mut cx = Context::unwatched(bench.now);

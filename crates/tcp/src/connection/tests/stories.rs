@@ -130,7 +130,7 @@ fn many_losses_in_a_window_are_repaired() {
 #[test]
 //= rfc9293 MUST-18 test
 fn the_timer_repairs_and_backs_off() {
-    let mut pair = Pair::open(Config::default());
+    let mut pair = Pair::open(super::unprobed());
     pair.drop = Box::new(|side, n, _| side == 0 && n <= 4);
     let start = pair.now;
     pair.write(0, b"x");
@@ -152,7 +152,7 @@ fn the_timer_repairs_and_backs_off() {
 //= rfc9293 SHLD-9 test
 //= rfc9293 SHLD-10 test
 fn the_third_retransmission_makes_the_path_doubtful() {
-    let mut pair = Pair::open(Config::default());
+    let mut pair = Pair::open(super::unprobed());
     pair.end(0).poll_event();
     pair.drop = Box::new(|side, _, _| side == 0);
     pair.write(0, b"x");
@@ -305,7 +305,7 @@ fn nagle_gathers_and_nodelay_does_not() {
 fn one_segment_waits_for_its_acknowledgement_two_do_not() {
     let mut pair = Pair::open(Config {
         nagle: false,
-        ..Config::default()
+        ..super::unprobed()
     });
     pair.write(0, &octets(1448));
     pair.run_for(LONG);

@@ -1,0 +1,154 @@
+//! What loss recovery and congestion control are told of what leaves, and their timers.
+
+use super::{Connection, Plan};
+use crate::congestion::SentText;
+use crate::event::{Context, Reason, Timer, TraceEvent};
+use crate::recovery::{Frto, Phase, Sender, Tlp};
+use crate::seq::SeqNum;
+use crate::state::State;
+use crate::time::Instant;
+
+impl Connection {
+    /// New text or FIN leaves.
+    pub(super) fn note_new(&mut self, now: Instant, plan: &Plan, range: (SeqNum, SeqNum)) {
+        let octets = u64::from(range.1.distance_from(range.0));
+        let flying = self.recovery.pipe(&self.snd) + octets;
+        let flight = &mut self.rates_mut(now).flight;
+        let path = flight.delivery.on_send(now, octets, flying);
+        flight.prr.on_sent(octets);
+        if let Frto::Second { left, .. } = &mut flight.frto {
+            *left = left.saturating_sub(2);
+        }
+        if plan.reason == Reason::TailLossProbe {
+            flight.tlp.on_sent(range.1, false);
+        }
+        self.snd.in_flight.push(range, now, path, self.snd.mss);
+        self.tell_sent(now, octets, false);
+    }
+
+    /// Text or FIN leaves again.
+    pub(super) fn note_sent_again(&mut self, now: Instant, plan: &Plan, range: (SeqNum, SeqNum)) {
+        let octets = u64::from(range.1.distance_from(range.0));
+        let flying = self.recovery.pipe(&self.snd) + octets;
+        let stamp = self.paws.map(|_| self.setup.timestamp(now));
+        let (sack, nxt) = (self.agreed.sack, self.snd.nxt);
+        let flight = &mut self.rates_mut(now).flight;
+        let path = flight.delivery.on_send(now, octets, flying);
+        flight.prr.on_sent(octets);
+        if sack {
+            flight.rack.on_sent_again(range.0, range.1, now);
+        }
+        if plan.reason.is_retransmission() {
+            flight.undo.on_sent_again(range.1, octets, stamp);
+        }
+        if plan.reason == Reason::TailLossProbe {
+            flight.tlp.on_sent(nxt, true);
+        }
+        self.snd
+            .in_flight
+            .mark_sent_again(range, now, path, self.snd.mss);
+        self.tell_sent(now, octets, true);
+    }
+
+    fn tell_sent(&mut self, now: Instant, octets: u64, again: bool) {
+        let (in_flight, unsent) = (self.recovery.pipe(&self.snd), self.snd.unsent());
+        let delivery = self.rates.as_deref().map(|rates| &rates.flight.delivery);
+        let total_delivered = delivery.map_or(0, crate::delivery::Delivery::delivered);
+        self.congestion.on_sent(&SentText {
+            now,
+            octets,
+            in_flight,
+            total_delivered,
+            app_limited: u64::from(unsent) <= octets && !again,
+            again,
+        });
+    }
+
+    /// Arms the timer of a tail loss probe, from now on (RFC 8985 section 7.2): after new text, and after an acknowledgement of
+    /// some, where nothing else would find a loss.
+    pub(super) fn arm_tail_probe(&mut self, now: Instant) {
+        let allowed = self.agreed.sack
+            && self.config.loss_detection.tail_loss_probe
+            && self.state != State::SynReceived
+            && self.snd.wnd > 0
+            && self.recovery.phase == Phase::Open
+            && !self.snd.in_flight.is_empty()
+            && !self.snd.in_flight.has_sacked()
+            && !self.snd.in_flight.has_lost();
+        let one = self.snd.in_flight.octets() <= u64::from(self.snd.mss);
+        let after = Tlp::timeout(self.rtt.srtt(), one);
+        let limit = self.timers.at(Timer::Retransmission);
+        let Some(rates) = self.rates.as_deref_mut() else {
+            return;
+        };
+        let tlp = &mut rates.flight.tlp;
+        tlp.stop();
+        tlp.due = match allowed && tlp.may_probe() {
+            true => (now + after).min(limit),
+            false => Instant::MAX,
+        };
+    }
+
+    /// Serves the timers of loss recovery that are due.
+    pub(super) fn serve_flight(&mut self, cx: &mut Context<'_>) {
+        let Some(rates) = self.rates.as_deref_mut() else {
+            return;
+        };
+        let (now, flight) = (cx.now, &mut rates.flight);
+        if flight.reorder_at <= now {
+            let timer = Timer::Reordering;
+            cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
+            self.on_reordering_timer(cx);
+        }
+        let Some(rates) = self.rates.as_deref_mut() else {
+            return;
+        };
+        let tlp = &mut rates.flight.tlp;
+        if tlp.due <= now {
+            let timer = Timer::TailLossProbe;
+            cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
+            tlp.due = Instant::MAX;
+            tlp.owed = tlp.may_probe();
+            // The timer of retransmissions is the last resort, and begins again (section 7.3).
+            self.timers.stop(Timer::Retransmission);
+        }
+    }
+
+    fn on_reordering_timer(&mut self, cx: &mut Context<'_>) {
+        let probe = self.mtu_probe();
+        let paid = self.agreed.ecn && self.ecn.has_paid_for(self.snd.una);
+        let repairing = self.recovery.in_recovery();
+        let mut sender = Sender {
+            now: cx.now,
+            send: &mut self.snd,
+            congestion: &mut *self.congestion,
+            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
+        };
+        self.recovery.on_reordering_timer(probe, paid, &mut sender);
+        self.trace_losses(cx);
+        if self.recovery.in_recovery() && !repairing {
+            self.ecn.on_reduced(self.snd.nxt);
+            self.trace_congestion(cx);
+        }
+        if let Some(rates) = self.rates.as_deref_mut() {
+            rates.flight.forget_declared();
+        }
+        self.judge_mtu_probe(cx.now);
+    }
+
+    /// The retransmission timer fired, and text flies.
+    pub(super) fn on_text_timeout(&mut self, cx: &mut Context<'_>) {
+        let (sack, rules) = (self.agreed.sack, self.config.loss_detection);
+        let mut sender = Sender {
+            now: cx.now,
+            send: &mut self.snd,
+            congestion: &mut *self.congestion,
+            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
+        };
+        self.recovery.on_timeout(sack, rules, &mut sender);
+        self.trace_losses(cx);
+        if let Some(rates) = self.rates.as_deref_mut() {
+            rates.flight.forget_declared();
+        }
+    }
+}
