@@ -14,13 +14,9 @@ use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 fn config(ecn: EcnPolicy) -> Config {
     Config {
         ecn,
-<<<<<<< HEAD
         // Whose window falls by half.
         congestion: Arc::new(NewReno::factory()),
-        ..Config::default()
-=======
         ..super::unprobed()
->>>>>>> 417a63c (tcp: RACK-TLP, PRR, F-RTO, Eifel and D-SACK undo; rate samples reach the algorithms)
     }
 }
 
