@@ -5,6 +5,7 @@
 //! one flow, in which every segment has the colour of its reason. Where something was sent again, a last panel shows the
 //! first of it closely.
 
+mod compact;
 mod draw;
 mod panel;
 mod series;

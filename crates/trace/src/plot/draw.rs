@@ -11,6 +11,7 @@ use plotters::series::{AreaSeries, DashedLineSeries, LineSeries};
 use plotters::style::{Color as _, IntoFont as _, RGBColor, ShapeStyle, TRANSPARENT, WHITE};
 
 use super::Undrawable;
+use super::compact::compact;
 use super::panel::{Colour, Form, GREY, INK, Key, Look, Panel, Sample, Shape};
 
 /// Width of a picture, pixels.
@@ -67,8 +68,7 @@ pub(super) fn page(title: &str, subtitle: &str, panels: &[Panel]) -> Result<Stri
         }
         root.present()?;
     }
-    // What is said nowhere holds anyway, and there are many thousands of strokes.
-    Ok(svg.replace(" opacity=\"1\"", ""))
+    Ok(compact(&svg))
 }
 
 /// A panel with all lines of its legend.
