@@ -67,7 +67,7 @@ fn run_all(plan: &Plan) -> Result<Vec<Vec<Figures>>, Failure> {
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     let mut found: Vec<Vec<Option<Figures>>> = vec![vec![None; seeds]; plan.cells.len()];
-    std::thread::scope(|scope| {
+    let all = std::thread::scope(|scope| {
         for _ in 0..jobs.min(total) {
             let (done, next) = (done.clone(), &next);
             scope.spawn(move || {
@@ -100,8 +100,9 @@ fn run_all(plan: &Plan) -> Result<Vec<Vec<Figures>>, Failure> {
             }
         }
         Ok(())
-    })?;
+    });
     bar.finish_and_clear();
+    all?;
     Ok(found
         .into_iter()
         .map(|runs| runs.into_iter().flatten().collect())
