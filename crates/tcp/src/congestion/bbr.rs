@@ -383,6 +383,11 @@ impl CongestionControl for Bbr {
         self.handle_lost_packet(now, lost);
     }
 
+    /// The window stays until there is a model.
+    fn take_over(&mut self, _now: Instant, window: u64, _threshold: u64) {
+        self.cwnd = window.max(self.mss);
+    }
+
     fn set_mss(&mut self, mss: u32) {
         self.mss = u64::from(mss).max(1);
         self.cwnd = self.cwnd.max(self.mss);
