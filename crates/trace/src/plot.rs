@@ -45,7 +45,10 @@ pub struct Undrawable(String);
 pub fn svg(tracks: &Tracks, options: &Options) -> Result<String, Undrawable> {
     let flows = tracks.senders();
     let Some(chosen) = flows.get(options.flow) else {
-        return Err(Undrawable(format!("there are {} flows", flows.len())));
+        return Err(Undrawable(match flows.len() {
+            0 => "nothing was sent".to_owned(),
+            count => format!("there is no flow {}, only {count}", options.flow + 1),
+        }));
     };
     let (from, to) = options.window.unwrap_or((0.0, seconds(tracks.end())));
     if !(from.is_finite() && to.is_finite() && to - from > 1e-6) {

@@ -88,14 +88,14 @@ fn flows_are_called_by_their_labels() {
 fn what_cannot_be_drawn_is_said() {
     let tracks = Tracks::of(&trouble().t);
     for (tracks, options, says) in [
-        (&Tracks::new(), Options::default(), "there are 0 flows"),
+        (&Tracks::new(), Options::default(), "nothing was sent"),
         (
             &tracks,
             Options {
                 flow: 1,
                 ..Options::default()
             },
-            "there are 1 flows",
+            "there is no flow 2, only 1",
         ),
         (
             &tracks,

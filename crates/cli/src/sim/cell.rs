@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use woshou_sim::experiment::QueueSize;
 use woshou_sim::link::codel::Codel;
 use woshou_sim::link::ecn::Marking;
 use woshou_sim::link::policer::Policer;
@@ -15,6 +16,8 @@ use crate::failure::Failure;
 
 /// How long a cell lasts when nobody says so: without an end, and with one.
 const USUAL: Duration = Duration::from_secs(10);
+/// What path and queue may hold, octets.
+const MOST_HELD: f64 = 1e12;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 impl Cell {
@@ -31,6 +34,9 @@ impl Cell {
                 "--stagger: the last flow would begin after {duration:?}, at the end"
             ));
         }
+        if self.holds() > MOST_HELD {
+            return wrong("--queue: path and queue would hold more than a terabyte".to_owned());
+        }
         if self.bytes == Some(0) {
             return wrong("--bytes: there is nothing to send".to_owned());
         }
@@ -43,6 +49,17 @@ impl Cell {
             ));
         }
         Ok(())
+    }
+
+    /// Octets that fit into the path and its queue.
+    fn holds(&self) -> f64 {
+        let path = self.rate as f64 / 8.0 * self.rtt.as_secs_f64();
+        path + match self.queue {
+            QueueSize::Bdp(products) => products * path,
+            QueueSize::Octets(octets) => octets as f64,
+            QueueSize::Packets(packets) => packets as f64 * self.mtu as f64,
+            QueueSize::Endless => 0.0,
+        }
     }
 
     /// In virtual time.

@@ -118,6 +118,9 @@ fn what_makes_no_sense_is_said_in_a_line() {
         ),
         (&[("policer", "1M:100")], "--policer"),
         (&[("window", "2s-1s")], "--window"),
+        (&[("queue", "18446744073709551615p")], "--queue"),
+        (&[("queue", "1e300bdp")], "--queue"),
+        (&[("rate", "1000G"), ("rtt", "1000s")], "--queue"),
         (&[("seeds", "0")], "--seeds"),
     ] {
         let error = plan(flags).unwrap_err();

@@ -256,10 +256,12 @@ fn sum(found: &Figures, part: fn(&woshou_sim::experiment::FlowFigures) -> u64) -
     found.flows.iter().map(part).sum()
 }
 
-/// Of all segments with text.
+/// Of all segments with text; none of none.
 fn percent(part: u64, found: &Figures) -> f64 {
-    let all = sum(found, |flow| flow.segments).max(1);
-    100.0 * float(part) / float(all)
+    match sum(found, |flow| flow.segments) {
+        0 => 0.0,
+        all => 100.0 * float(part) / float(all),
+    }
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
