@@ -2,11 +2,13 @@
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use woshou_drill::{Leniency, Profile};
 use woshou_link::LinkSpec;
 use woshou_sim::scenario::Scenario;
+use woshou_tcp::congestion::{self, CongestionFactory};
 use woshou_trace::words::Lang;
 
 use crate::sim::Sim;
@@ -127,12 +129,19 @@ pub(crate) struct Node {
     /// Give up when the peer is silent for SECS seconds, while opening, sending or waiting for it
     #[arg(long, default_value_t = 30, value_name = "SECS", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) timeout: u32,
+    /// The congestion control algorithm: cubic, newreno (or reno), bbr, dctcp
+    #[arg(long, default_value = "cubic", value_name = "NAME", value_parser = congestion)]
+    pub(crate) cc: Arc<dyn CongestionFactory>,
     /// Print every segment, state change and timer on standard error as it happens
     #[arg(long)]
     pub(crate) trace: bool,
     /// Write the frames to FILE (pcapng, each with a comment that says why it was sent)
     #[arg(long, value_name = "FILE")]
     pub(crate) pcap: Option<PathBuf>,
+}
+
+fn congestion(name: &str) -> Result<Arc<dyn CongestionFactory>, String> {
+    congestion::by_name(name).ok_or_else(|| format!("there is {}", congestion::NAMES.join(", ")))
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! Our end of a link: the stack, driven by tokio, watched and recorded where asked for.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use woshou::{Net, TcpListener};
@@ -50,7 +51,8 @@ impl Node {
         let mut builder = Net::builder()
             .device(device, addresses.collect::<Vec<_>>())
             .default_route()
-            .tcp(tcp);
+            .tcp(tcp)
+            .congestion(Arc::clone(&args.cc));
         if let Some(watch) = watch {
             builder = builder.observer(Box::new(watch));
         }

@@ -23,9 +23,11 @@ mod monitor;
 mod run;
 mod samples;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use woshou_tcp::Config;
+use woshou_tcp::congestion::CongestionFactory;
 
 use crate::host::HostId;
 use crate::link::Path;
@@ -55,6 +57,8 @@ pub enum QueueSize {
 pub struct Flow {
     /// Its congestion control.
     pub algorithm: Algorithm,
+    /// An algorithm of the user's own, instead of `algorithm`.
+    pub own: Option<Arc<dyn CongestionFactory>>,
     /// When it opens its connection.
     pub start: Duration,
     /// Octets it sends; `None`: as many as it can. It never closes.
@@ -74,11 +78,21 @@ impl Flow {
     pub fn new(algorithm: Algorithm) -> Self {
         Self {
             algorithm,
+            own: None,
             start: Duration::ZERO,
             octets: None,
             extra_round_trip: Duration::ZERO,
             tcp: Config::default(),
             buffer: None,
+        }
+    }
+
+    /// One without end, from the beginning on, with an algorithm of the user's own.
+    #[must_use]
+    pub fn of_own(factory: Arc<dyn CongestionFactory>) -> Self {
+        Self {
+            own: Some(factory),
+            ..Self::new(Algorithm::Cubic)
         }
     }
 

@@ -56,7 +56,8 @@ impl TcpListener {
         (tuning, nodelay): (Tuning, bool),
     ) -> io::Result<Self> {
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).max(1);
-        Self::open(net, at, (tuning, nodelay), |stack| {
+        let kept = tuning.clone();
+        Self::open(net, at, (kept, nodelay), |stack| {
             let options = ListenOptions {
                 backlog,
                 config: tuning.config(stack.tcp_config()),

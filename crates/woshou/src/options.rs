@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use woshou_stack::{ConnId, Stack};
 use woshou_tcp::config::KeepAlive;
+use woshou_tcp::congestion::{self, CongestionFactory};
 use woshou_tcp::error::PathError;
 use woshou_tcp::{Config, Ended, Instant};
 
@@ -79,7 +80,7 @@ impl TcpKeepalive {
 }
 
 /// What a socket was told before there is a connection; `None`: as the net is configured.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Tuning {
     pub(crate) keepalive: Option<bool>,
     pub(crate) keepalive_times: TcpKeepalive,
@@ -90,6 +91,7 @@ pub(crate) struct Tuning {
     pub(crate) notsent_lowat: Option<u32>,
     pub(crate) ttl: Option<u8>,
     pub(crate) tos: Option<u8>,
+    pub(crate) congestion: Option<Arc<dyn CongestionFactory>>,
 }
 
 impl Tuning {
@@ -99,7 +101,8 @@ impl Tuning {
             || self.keepalive.is_some()
             || self.send_buffer.is_some()
             || self.recv_buffer.is_some()
-            || self.mss.is_some();
+            || self.mss.is_some()
+            || self.congestion.is_some();
         if !tuned {
             return Arc::clone(base);
         }
@@ -118,6 +121,9 @@ impl Tuning {
             config.fix_receive_buffer(octets as usize);
         }
         config.mss = self.mss.or(config.mss);
+        if let Some(factory) = &self.congestion {
+            config.congestion = Arc::clone(factory);
+        }
         Arc::new(config)
     }
 
@@ -133,6 +139,18 @@ impl Tuning {
             stack.set_not_sent_low(now, id, self.notsent_lowat);
         }
     }
+}
+
+/// A congestion control algorithm by the name that a user gave.
+pub(crate) fn congestion(name: &[u8]) -> io::Result<Arc<dyn CongestionFactory>> {
+    let name = String::from_utf8_lossy(name);
+    congestion::by_name(&name).ok_or_else(|| {
+        let known = congestion::NAMES.join(", ");
+        io::Error::new(
+            ErrorKind::NotFound,
+            format!("no congestion control is called {name:?}; there is {known}"),
+        )
+    })
 }
 
 /// An MSS as sockets take it.
@@ -315,6 +333,25 @@ impl SockRef<'_> {
     pub fn set_tcp_notsent_lowat(&self, octets: u32) -> io::Result<()> {
         let octets = Some(octets).filter(|octets| *octets != u32::MAX);
         self.set(|shared, now, id| shared.stack.set_not_sent_low(now, id, octets))
+    }
+
+    /// The name of the congestion control algorithm: `cubic` (TCP_CONGESTION).
+    pub fn tcp_congestion(&self) -> io::Result<Vec<u8>> {
+        self.get(|shared, id| {
+            let name = shared.stack.congestion_name(id)?;
+            Some(name.as_bytes().to_vec())
+        })
+    }
+
+    /// Another congestion control algorithm from now on, by its name ([`woshou_tcp::congestion::NAMES`]). The congestion window
+    /// stays. `NotFound`: there is none of this name.
+    pub fn set_tcp_congestion(&self, name: &[u8]) -> io::Result<()> {
+        self.set_congestion(congestion(name)?)
+    }
+
+    /// As [`Self::set_tcp_congestion`], for an algorithm of your own.
+    pub fn set_congestion(&self, factory: Arc<dyn CongestionFactory>) -> io::Result<()> {
+        self.set(|shared, now, id| shared.stack.set_congestion(now, id, &factory))
     }
 
     /// Octets a second that text is paced at, at most; `None`: no bound (SO_MAX_PACING_RATE).

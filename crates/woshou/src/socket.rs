@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use woshou_tcp::congestion::CongestionFactory;
 
 use crate::options::{self, TcpKeepalive, Tuning};
 use crate::shared::Socket;
@@ -31,7 +33,7 @@ pub struct TcpSocket {
     options: Mutex<Options>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Options {
     local: Option<SocketAddr>,
     nodelay: bool,
@@ -95,7 +97,7 @@ impl TcpSocket {
     /// As [`Net::connect`]; `AddrInUse` and `AddrNotAvailable` for the address it was bound to; `NotConnected`:
     /// there is no current net.
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
-        let options = *self.options();
+        let options = self.options().clone();
         let net = self.net()?;
         let adopted = net.call(|shared, now| {
             shared.check()?;
@@ -128,7 +130,7 @@ impl TcpSocket {
     /// # Errors
     /// `AddrInUse`, `AddrNotAvailable` (not an address of this net), `NotConnected`: there is no current net.
     pub fn listen(self, backlog: u32) -> io::Result<TcpListener> {
-        let options = *self.options();
+        let options = self.options().clone();
         let any = if self.v6 {
             SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))
         } else {
@@ -286,6 +288,38 @@ impl TcpSocket {
     pub fn set_tcp_mss(&self, mss: u32) -> io::Result<()> {
         self.options().tuning.mss = Some(options::mss(mss)?);
         Ok(())
+    }
+
+    /// The congestion control algorithm, by its name ([`woshou_tcp::congestion::NAMES`]). Accepted connections inherit it.
+    ///
+    /// # Errors
+    /// `NotFound`: there is none of this name.
+    pub fn set_tcp_congestion(&self, name: &[u8]) -> io::Result<()> {
+        self.set_congestion(options::congestion(name)?)
+    }
+
+    /// As [`Self::set_tcp_congestion`], for an algorithm of your own.
+    ///
+    /// # Errors
+    /// None; the result is `socket2`'s form.
+    pub fn set_congestion(&self, factory: Arc<dyn CongestionFactory>) -> io::Result<()> {
+        self.options().tuning.congestion = Some(factory);
+        Ok(())
+    }
+
+    /// The name of the algorithm that it will have.
+    ///
+    /// # Errors
+    /// `NotConnected`: there is no current net to ask for its own.
+    pub fn tcp_congestion(&self) -> io::Result<Vec<u8>> {
+        let chosen = self.options().tuning.congestion.clone();
+        let name = match chosen {
+            Some(factory) => factory.name(),
+            None => self
+                .net()?
+                .call(|shared, _| shared.stack.tcp_config().congestion.name()),
+        };
+        Ok(name.as_bytes().to_vec())
     }
 
     /// As [`SockRef::set_tcp_notsent_lowat`](crate::SockRef::set_tcp_notsent_lowat).

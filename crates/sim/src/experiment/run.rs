@@ -276,7 +276,7 @@ fn hosts(experiment: &Experiment, number: usize, flow: &Flow, capacity: u64) -> 
         usize::try_from(four).unwrap_or(usize::MAX)
     });
     let tcp = Arc::new(Config {
-        congestion: flow.algorithm.factory(),
+        congestion: flow.own.clone().unwrap_or_else(|| flow.algorithm.factory()),
         receive_buffer: buffer,
         send_buffer: buffer,
         ..flow.tcp.clone()

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 use woshou_link::Device;
 use woshou_stack::{Cidr, Config, LinkConfig, LinkId, Medium, Stack};
 use woshou_tcp::Observer;
+use woshou_tcp::congestion::CongestionFactory;
 
 use crate::Net;
 use crate::driver::{Driver, descriptor};
@@ -126,6 +127,13 @@ impl Builder {
     /// The behaviour of TCP, as a part of [`Builder::config`]. Default: [`socket_config`].
     pub fn tcp(mut self, config: woshou_tcp::Config) -> Self {
         self.config.tcp = Arc::new(config);
+        self
+    }
+
+    /// The congestion control algorithm of its connections, as a part of [`Builder::tcp`]: one of
+    /// [`woshou_tcp::congestion::by_name`], or your own. Default: CUBIC.
+    pub fn congestion(mut self, factory: Arc<dyn CongestionFactory>) -> Self {
+        Arc::make_mut(&mut self.config.tcp).congestion = factory;
         self
     }
 
