@@ -39,6 +39,11 @@ async fn every_option_is_read_back() {
     assert_eq!(socket.tcp_mss().unwrap(), 588);
     assert_eq!(kind(socket.set_tcp_mss(1)), ErrorKind::InvalidInput);
     assert_eq!(socket.tcp_notsent_lowat().unwrap(), u32::MAX);
+    assert_eq!(socket.tcp_congestion().unwrap(), b"cubic");
+    socket.set_tcp_congestion(b"reno").unwrap();
+    assert_eq!(socket.tcp_congestion().unwrap(), b"newreno");
+    let unknown = socket.set_tcp_congestion(b"vegas").unwrap_err();
+    assert_eq!(unknown.kind(), std::io::ErrorKind::NotFound);
     socket.set_tcp_notsent_lowat(5000).unwrap();
     assert_eq!(socket.tcp_notsent_lowat().unwrap(), 5000);
     socket.set_send_buffer_size(70_000).unwrap();
@@ -66,6 +71,10 @@ async fn what_a_socket_is_told_holds_for_its_connections() {
     listening.set_keepalive(true).unwrap();
     listening.set_tcp_mss(700).unwrap();
     listening.set_tcp_notsent_lowat(4000).unwrap();
+    assert_eq!(listening.tcp_congestion().unwrap(), b"cubic");
+    listening.set_tcp_congestion(b"bbr").unwrap();
+    assert_eq!(listening.tcp_congestion().unwrap(), b"bbr");
+    assert!(listening.set_tcp_congestion(b"vegas").is_err());
     let listener = listening.listen(8).unwrap();
 
     let socket = client.socket(addr(SERVER));
@@ -88,6 +97,8 @@ async fn what_a_socket_is_told_holds_for_its_connections() {
     assert_eq!(there.recv_buffer_size().unwrap(), 9000);
     assert!(there.keepalive().unwrap() && !here.keepalive().unwrap());
     assert_eq!(there.tcp_notsent_lowat().unwrap(), 4000);
+    assert_eq!(there.tcp_congestion().unwrap(), b"bbr");
+    assert_eq!(here.tcp_congestion().unwrap(), b"cubic");
     assert_eq!(here.tcp_mss().unwrap(), 688);
 }
 
