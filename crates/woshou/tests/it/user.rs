@@ -43,7 +43,7 @@ async fn every_option_is_read_back() {
     socket.set_tcp_congestion(b"reno").unwrap();
     assert_eq!(socket.tcp_congestion().unwrap(), b"newreno");
     let unknown = socket.set_tcp_congestion(b"vegas").unwrap_err();
-    assert_eq!(unknown.kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(unknown.kind(), ErrorKind::NotFound);
     socket.set_tcp_notsent_lowat(5000).unwrap();
     assert_eq!(socket.tcp_notsent_lowat().unwrap(), 5000);
     socket.set_send_buffer_size(70_000).unwrap();
