@@ -321,6 +321,29 @@ fn pictures_and_captures_are_called_after_their_cells() {
 }
 
 #[test]
+fn the_picture_shows_the_phases_of_bbr() {
+    let folder = Folder::new("bbr");
+    let plot = folder.path("bbr.svg");
+    let path = ["--rate", "20M", "--duration", "7s", "--cc", "bbr"];
+    text(&[path.as_slice(), &["--plot", &plot]].concat());
+    let svg = std::fs::read_to_string(&plot).unwrap();
+    let texts: Vec<&str> = svg.lines().collect();
+    for phase in [
+        "startup",
+        "drain",
+        "probe bw: down",
+        "probe bw: cruise",
+        "probe bw: refill",
+        "probe bw: up",
+        "probe rtt",
+        "pacing rate",
+    ] {
+        assert!(texts.contains(&phase), "{phase}");
+    }
+    assert!(!texts.contains(&"slow start"), "of another algorithm");
+}
+
+#[test]
 fn a_short_transfer_can_be_told_segment_by_segment() {
     let folder = Folder::new("ladder");
     let (ladder, svg, trace) = (
