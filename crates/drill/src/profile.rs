@@ -169,6 +169,13 @@ fn freebsd() -> Knobs {
         receive_buffer: 65_536,
         send_buffer: 32_768,
         challenge_acks_per_second: u8::MAX,
+        // RACK is another stack there, which is not the default one.
+        loss_detection: woshou_tcp::LossDetection {
+            rack: false,
+            tail_loss_probe: false,
+            frto: false,
+            ..woshou_tcp::LossDetection::default()
+        },
         mtu_probing: false,
         ..woshou_tcp::Config::default()
     };
