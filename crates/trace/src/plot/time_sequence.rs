@@ -134,21 +134,24 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
         .iter()
         .filter(|sent| frame.holds(seconds(sent.at)))
     {
-        let (colour, words) = look(sent.reason);
+        let (ink, words) = look(sent.reason);
         let at = seconds(sent.at);
         let (from, to) = (float(sent.from) / size, float(sent.to) / size);
-        if sent.reason != Reason::Data {
-            again.push((at, from, to, colour));
-        }
         if !keys.iter().any(|(_, known)| *known == words) {
-            keys.push((colour, words));
+            keys.push((ink, words));
         }
-        if sent.reason != Reason::Data {
+        if sent.again {
+            again.push((at, from, to, ink));
             continue;
         }
         let column = frame.column(at);
         match strokes.last_mut() {
-            Some((same, Shape::Stroke { to: end, .. })) if *same == column && *end >= from => {
+            Some((
+                same,
+                Shape::Stroke {
+                    to: end, colour, ..
+                },
+            )) if *same == column && *end >= from && *colour == ink => {
                 *end = end.max(to);
             }
             _ => strokes.push((
@@ -157,7 +160,7 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
                     at,
                     from,
                     to: to.max(from + 3.0 * pixel),
-                    colour,
+                    colour: ink,
                     width: 2,
                 },
             )),
