@@ -243,7 +243,7 @@ fn linux(figures: &mut Figures, info: &TcpInfo) {
         _ => TCP_CA_Open,
     };
     figures.set("tcpi_ca_state", phase.cast_unsigned());
-    let numbers: [(&str, u64); 32] = [
+    let numbers: [(&str, u64); 34] = [
         ("tcpi_retransmits", info.retransmits.into()),
         ("tcpi_probes", info.probes.into()),
         ("tcpi_backoff", info.backoff.into()),
@@ -271,6 +271,11 @@ fn linux(figures: &mut Figures, info: &TcpInfo) {
         ("tcpi_data_segs_out", info.data_segs_out),
         ("tcpi_data_segs_in", info.data_segs_in),
         ("tcpi_notsent_bytes", info.notsent_bytes.into()),
+        ("tcpi_delivery_rate", info.delivery_rate),
+        (
+            "tcpi_delivery_rate_app_limited",
+            info.delivery_rate_app_limited.into(),
+        ),
         ("tcpi_delivered", info.delivered.into()),
         ("tcpi_dsack_dups", info.dsack_dups.into()),
         ("tcpi_rcv_wnd", info.rcv_wnd.into()),

@@ -115,7 +115,7 @@ pub struct SentText {
     pub in_flight: u64,
     /// All octets that were ever delivered.
     pub total_delivered: u64,
-    /// Whether the user left nothing to send behind it.
+    /// Whether the user had left nothing to send of late: a sample of it says what he wrote (draft-ietf-ccwg-bbr section 4.1.1.3).
     pub app_limited: bool,
     /// Whether it repeats what was sent before.
     pub again: bool,

@@ -1,5 +1,6 @@
 //! A connection: what it is made of, and the calls that its owner makes. The steps are in the rooms below.
 
+mod app_limited;
 mod choices;
 mod close;
 pub(crate) mod figures;
@@ -307,6 +308,7 @@ impl Connection {
         if !self.state.sends_text() || self.user.close_when_open || self.user.released {
             return Err(WriteError::Finished);
         }
+        self.check_app_limited();
         let limit = self.snd.buffer.len().saturating_add(self.writable());
         let taken = self.snd.buffer.write(octets, limit);
         if taken == 0 && !octets.is_empty() {

@@ -3,7 +3,6 @@
 //! Who calls what: `on_send` for each transmission, whose `SentAt` is kept with it; `on_delivered`, `on_marked` and `on_lost`
 //! for what an acknowledgement tells; `sample` once at the end of each acknowledgement; `on_app_limited` when the user has
 //! left nothing to send.
-#![allow(dead_code, reason = "its user comes with the scoreboard")]
 
 use core::time::Duration;
 
@@ -28,6 +27,18 @@ pub(crate) struct SentAt {
     tx_in_flight: u32,
     /// P.is_app_limited.
     app_limited: bool,
+}
+
+impl SentAt {
+    /// P.delivered.
+    pub(crate) const fn total_delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// P.is_app_limited.
+    pub(crate) const fn is_app_limited(&self) -> bool {
+        self.app_limited
+    }
 }
 
 /// The counters of a connection ("C" of the draft), and the newest transmission that the acknowledgement under way reported.

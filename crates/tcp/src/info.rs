@@ -29,7 +29,7 @@ pub struct TcpInfo {
     pub snd_wscale: u8,
     /// Shift applied to windows that we send.
     pub rcv_wscale: u8,
-    /// Whether `delivery_rate` was held down by the user. Not measured: `false`.
+    /// Whether `delivery_rate` was held down by the user (draft-ietf-ccwg-bbr section 4.1.1.3).
     pub delivery_rate_app_limited: bool,
     /// Retransmission timeout, backoff included.
     pub rto: Duration,
@@ -100,7 +100,7 @@ pub struct TcpInfo {
     pub data_segs_in: u64,
     /// Segments sent with text.
     pub data_segs_out: u64,
-    /// Octets a second that the peer got of late. Not measured: zero.
+    /// Octets a second that the network delivered of late (draft-ietf-ccwg-bbr section 4.1); zero before the first sample.
     pub delivery_rate: u64,
     /// Time in which something was unacknowledged or unsent.
     pub busy_time: Duration,

@@ -1,5 +1,6 @@
 //! Whole networks, run to the end.
 
+mod bbr;
 mod buffers;
 mod ecn;
 mod experiment;

@@ -224,6 +224,11 @@ impl Connection {
         info.rtt = self.rtt.srtt().unwrap_or_default();
         info.rttvar = self.rtt.rttvar();
         info.min_rtt = self.rtt.min_rtt().unwrap_or_default();
+        let sample = self.rates.as_deref().and_then(|rates| rates.flight.rate);
+        if let Some(sample) = sample {
+            info.delivery_rate = sample.rate().unwrap_or_default();
+            info.delivery_rate_app_limited = sample.app_limited;
+        }
         let lasts = now.since(self.counters.since);
         info.busy_time = Duration::from_nanos(self.counters.busy);
         match self.counters.doing {

@@ -2,6 +2,7 @@
 
 use super::{Connection, Plan};
 use crate::congestion::SentText;
+use crate::delivery::SentAt;
 use crate::event::{Context, Reason, Timer, TraceEvent};
 use crate::recovery::{Frto, Phase, Sender, Tlp};
 use crate::seq::SeqNum;
@@ -23,7 +24,7 @@ impl Connection {
             flight.tlp.on_sent(range.1, false);
         }
         self.snd.in_flight.push(range, now, path, self.snd.mss);
-        self.tell_sent(now, octets, false);
+        self.tell_sent(now, octets, false, path);
     }
 
     /// Text or FIN leaves again.
@@ -47,19 +48,17 @@ impl Connection {
         self.snd
             .in_flight
             .mark_sent_again(range, now, path, self.snd.mss);
-        self.tell_sent(now, octets, true);
+        self.tell_sent(now, octets, true, path);
     }
 
-    fn tell_sent(&mut self, now: Instant, octets: u64, again: bool) {
-        let (in_flight, unsent) = (self.recovery.pipe(&self.snd), self.snd.unsent());
-        let delivery = self.rates.as_deref().map(|rates| &rates.flight.delivery);
-        let total_delivered = delivery.map_or(0, crate::delivery::Delivery::delivered);
+    fn tell_sent(&mut self, now: Instant, octets: u64, again: bool, path: SentAt) {
+        let in_flight = self.recovery.pipe(&self.snd);
         self.congestion.on_sent(&SentText {
             now,
             octets,
             in_flight,
-            total_delivered,
-            app_limited: u64::from(unsent) <= octets && !again,
+            total_delivered: path.total_delivered(),
+            app_limited: path.is_app_limited(),
             again,
         });
     }
@@ -91,6 +90,7 @@ impl Connection {
 
     /// Serves the timers of loss recovery that are due.
     pub(super) fn serve_flight(&mut self, cx: &mut Context<'_>) {
+        self.check_app_limited();
         let Some(rates) = self.rates.as_deref_mut() else {
             return;
         };

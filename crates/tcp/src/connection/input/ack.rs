@@ -115,6 +115,7 @@ impl Connection {
         segment: &Segment<'_>,
         duplicate: bool,
     ) {
+        self.check_app_limited();
         let prior = self.recovery.pipe(&self.snd);
         let watched = cx.observer.is_some().then(|| self.congestion_figures());
         let limited = self.is_congestion_limited(cx.now, prior);

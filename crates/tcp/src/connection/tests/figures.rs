@@ -98,6 +98,37 @@ fn losses_and_timeouts() {
     assert_eq!((sender.retransmits, sender.total_rto_recoveries), (0, 1));
 }
 
+/// draft-ietf-ccwg-bbr sections 4.1.1.3, 4.1.2.4: what left while the user left nothing more to send says what he wrote; what left
+/// while there was more says what the path takes.
+#[test]
+fn what_the_rate_says() {
+    let mut pair = Pair::open(super::unprobed());
+    pair.write(0, &octets(1000));
+    pair.run_for(Duration::from_secs(1));
+    pair.write(0, &octets(1000));
+    pair.run_for(Duration::from_secs(1));
+    let little = info(&mut pair, 0);
+    assert!(little.delivery_rate_app_limited);
+    assert!(little.delivery_rate > 0 && little.delivery_rate < 1000 * 1000);
+    // More than the window lets go: from the second round trip on, the window is what holds back.
+    pair.write(0, &octets(60_000));
+    let much = loop {
+        assert!(
+            pair.step(),
+            "all is acknowledged, and the rate was always the user's"
+        );
+        let much = info(&mut pair, 0);
+        if !much.delivery_rate_app_limited {
+            break much;
+        }
+    };
+    assert!(much.delivery_rate > little.delivery_rate);
+    pair.run_for(Duration::from_secs(1));
+    pair.write(0, &octets(1000));
+    pair.run_for(Duration::from_secs(1));
+    assert!(info(&mut pair, 0).delivery_rate_app_limited);
+}
+
 #[test]
 fn what_held_the_sender_back() {
     let config = Config {
