@@ -126,8 +126,8 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
     let frame = panel.x;
     // A segment is never less than three pixels high, and with less than six a dot is easier to see.
     let pixel = (panel.y.1 - panel.y.0) / f64::from(panel.height.max(1));
-    let mut again = Vec::new();
     let mut keys = Vec::new();
+    let mut again = Vec::new();
     let mut strokes: Vec<(i64, Shape)> = Vec::new();
     for sent in flow
         .sent
@@ -141,7 +141,7 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
             keys.push((ink, words));
         }
         if sent.again {
-            again.push((at, from, to, ink));
+            again.push(repeated((at, from, to), ink, pixel));
             continue;
         }
         let column = frame.column(at);
@@ -154,36 +154,41 @@ fn segments(panel: &mut Panel, flow: &Flow, size: f64) {
             )) if *same == column && *end >= from && *colour == ink => {
                 *end = end.max(to);
             }
-            _ => strokes.push((
-                column,
-                Shape::Stroke {
-                    at,
-                    from,
-                    to: to.max(from + 3.0 * pixel),
-                    colour: ink,
-                    width: 2,
-                },
-            )),
+            _ => {
+                let to = to.max(from + 3.0 * pixel);
+                strokes.push((column, stroke((at, from, to), ink, 2)));
+            }
         }
     }
     panel
         .shapes
         .extend(strokes.into_iter().map(|(_, stroke)| stroke));
-    for (at, from, to, colour) in again {
-        if to - from < 6.0 * pixel {
-            panel.mark(at, from.midpoint(to), colour, Form::Dot);
-        } else {
-            panel.shapes.push(Shape::Stroke {
-                at,
-                from,
-                to,
-                colour,
-                width: 3,
-            });
-        }
-    }
+    panel.shapes.extend(again);
     for (colour, words) in keys {
         panel.key(colour, Sample::Block, words);
+    }
+}
+
+/// What was sent again, so that it is seen however small.
+fn repeated((at, from, to): (f64, f64, f64), colour: Colour, pixel: f64) -> Shape {
+    if to - from < 6.0 * pixel {
+        return Shape::Mark {
+            at,
+            y: from.midpoint(to),
+            colour,
+            form: Form::Dot,
+        };
+    }
+    stroke((at, from, to), colour, 3)
+}
+
+fn stroke((at, from, to): (f64, f64, f64), colour: Colour, width: u32) -> Shape {
+    Shape::Stroke {
+        at,
+        from,
+        to,
+        colour,
+        width,
     }
 }
 
