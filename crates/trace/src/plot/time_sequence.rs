@@ -94,13 +94,11 @@ fn acknowledgements(panel: &mut Panel, flow: &Flow, size: f64) {
         } else {
             (SACK, "SACK")
         };
-        panel.shapes.push(Shape::Stroke {
-            at,
-            from: from.max(floor),
-            to: to.min(ceiling),
-            colour,
-            width: if block.duplicate { 3 } else { 1 },
-        });
+        // A D-SACK names a segment or two: never so small that it is overlooked.
+        let (least, width) = if block.duplicate { (6.0, 3) } else { (0.0, 1) };
+        let ends = (from.max(floor), to.max(from + least * pixel).min(ceiling));
+        let shape = stroke((at, ends.0, ends.1), colour, width);
+        panel.shapes.push(shape);
         panel.key(colour, Sample::Block, words);
     }
     let mut line = steps(&flow.window, frame, size);
