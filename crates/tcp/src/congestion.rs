@@ -49,6 +49,8 @@ pub struct AckSample {
     pub min_rtt: Option<Duration>,
     /// Whether a loss is being repaired.
     pub in_recovery: bool,
+    /// Whether the peer reports what arrived beyond a hole (SACK): several losses of one round trip are known in it.
+    pub sack: bool,
     /// All octets that were ever delivered, this acknowledgement's too: the clock of rounds. A round ends with the first
     /// acknowledgement whose `rate.prior_delivered` is at least the `total_delivered` at which it began.
     pub total_delivered: u64,

@@ -325,7 +325,7 @@ impl CongestionControl for Bbr {
     fn on_ack(&mut self, sample: &AckSample) {
         let rs = Rs::new(self, sample);
         self.delivered = sample.total_delivered;
-        self.in_loss_recovery = sample.in_recovery;
+        self.has_selective_acks = sample.sack;
         if !self.has_seen_rtt
             && let Some(srtt) = sample.srtt.filter(|srtt| !srtt.is_zero())
         {

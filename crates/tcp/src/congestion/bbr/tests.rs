@@ -70,6 +70,7 @@ struct Flow {
     written: u64,
     wrote_at: Instant,
     lost: u64,
+    sack: bool,
     /// Whether each state was entered, and when last.
     seen: Vec<(Instant, State)>,
 }
@@ -91,6 +92,7 @@ impl Flow {
             written: 0,
             wrote_at: now,
             lost: 0,
+            sack: true,
             seen: Vec::from([(now, State::Startup)]),
         }
     }
@@ -177,6 +179,7 @@ impl Flow {
             srtt: self.srtt,
             min_rtt: self.min_rtt,
             in_recovery: self.recovery.is_some(),
+            sack: self.sack,
             total_delivered: self.delivery.delivered(),
             rate: self.delivery.sample(now, self.min_rtt),
             ..AckSample::default()

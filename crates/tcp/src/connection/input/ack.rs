@@ -254,6 +254,7 @@ impl Connection {
             in_flight: self.recovery.pipe(&self.snd),
             srtt: self.rtt.srtt(),
             min_rtt: self.rtt.min_rtt(),
+            sack: self.agreed.sack,
             ..AckSample::default()
         };
         if let Some(rates) = self.rates.as_deref_mut() {

@@ -364,3 +364,18 @@ fn the_first_rate_is_the_initial_window_a_round_trip() {
         assert_eq!(bbr.send_quantum, quantum);
     }
 }
+
+/// Sections 5.3.1.3, 5.5.10.2: who hears of one loss a round trip takes one for many.
+#[test]
+fn without_sack_one_loss_is_enough() {
+    for (sack, state) in [(true, State::Startup), (false, State::Drain)] {
+        let mut world = deep();
+        world.flows[0].sack = sack;
+        world.run(130);
+        assert_eq!(bbr(&world).state, State::Startup);
+        let flow = &mut world.flows[0];
+        let oldest = *flow.flying.keys().next().expect("some fly");
+        flow.acknowledge(world.now, &[oldest + 4]);
+        assert_eq!(flow.bbr.state, state);
+    }
+}
