@@ -203,10 +203,10 @@ mod tests {
     #[test]
     fn a_megabyte_arrives_whatever_is_lost_and_a_seed_repeats() {
         for (weather, most) in [
-            (Weather::Loss(0.0), Duration::from_secs(3)),
-            (Weather::Loss(0.02), Duration::from_secs(4)),
-            (Weather::Loss(0.1), Duration::from_secs(60)),
-            (Weather::Failures(0.02), Duration::from_secs(300)),
+            (Weather::Loss(0.0), Duration::from_millis(500)),
+            (Weather::Loss(0.02), Duration::from_secs(2)),
+            (Weather::Loss(0.1), Duration::from_secs(20)),
+            (Weather::Failures(0.02), Duration::from_secs(10)),
         ] {
             let took = transfer(weather, 1).unwrap();
             assert!(took <= most, "{weather:?}: {took:?}");
