@@ -332,14 +332,14 @@ impl Connection {
     fn take_sack_blocks(&mut self) -> SackBlocks {
         let most = self.most_sack_blocks();
         let Some((left, right)) = self.rcv.repeated.take() else {
-            return self.rcv.reassembly.sack_blocks(most);
+            return self.rcv.reassembly.report(most, false);
         };
         let mut blocks = SackBlocks::EMPTY;
         blocks.push(SackBlock {
             left: left.0,
             right: right.0,
         });
-        for block in self.rcv.reassembly.sack_blocks(most - 1).as_slice() {
+        for block in self.rcv.reassembly.report(most - 1, true).as_slice() {
             blocks.push(*block);
         }
         blocks
@@ -495,6 +495,9 @@ impl Connection {
         };
         if self.agreed.sack {
             options.sack = self.take_sack_blocks();
+            if self.rcv.reassembly.is_unreported() {
+                self.rcv.ack.owe(Reason::Gap);
+            }
         }
         Header {
             seq: plan.seq,

@@ -16,8 +16,11 @@ pub(crate) use inserted::Inserted;
 
 mod known;
 
-/// The most ranges held, so that the worst pattern of holes costs a bounded search and move a segment.
+/// As many ranges may be held whatever the memory.
 pub(crate) const MOST_RANGES: usize = 4096;
+/// Beyond them, a range for so many octets of the memory that is allowed (a window and half of it): every second full segment of
+/// a large window may be missing, and a peer's single octets do not make the search and the move of each segment longer.
+const OCTETS_A_RANGE: usize = 4096;
 /// Text this far beyond RCV.NXT is outside any window (RFC 7323 section 2.3).
 const FARTHEST: u32 = 1 << 30;
 /// Copies below this share a growing chunk; longer ones get an exact allocation.
@@ -31,8 +34,8 @@ const PIECE_OVERHEAD: usize = 2 * size_of::<Piece>() + 16;
 const RANGE_OVERHEAD: usize = 2 * size_of::<Range>() + 16;
 /// What a deque of ranges begins with.
 const FIRST_ROOM: usize = 4 * size_of::<Range>();
-/// Ranges remembered as recently reported; a SACK option holds four.
-const RECENT: usize = 8;
+/// Ranges remembered as recently changed; a SACK option holds four.
+const RECENT: usize = 32;
 
 /// Octets of a range. Not empty.
 #[derive(Debug)]
@@ -160,11 +163,24 @@ impl Reassembly {
         taken
     }
 
-    /// As [`Held::sack_blocks`].
+    /// As [`Held::report`].
+    pub(crate) fn report(&mut self, max: usize, newest: bool) -> SackBlocks {
+        self.0
+            .as_mut()
+            .map_or(SackBlocks::EMPTY, |held| held.report(max, newest))
+    }
+
+    /// Whether ranges changed that no acknowledgement has reported since.
+    pub(crate) fn is_unreported(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.unreported > 0)
+    }
+
+    /// What [`Self::report`] would be, if all that changed had been reported.
+    #[cfg(test)]
     pub(crate) fn sack_blocks(&self, max: usize) -> SackBlocks {
         self.0
             .as_ref()
-            .map_or(SackBlocks::EMPTY, |held| held.sack_blocks(max))
+            .map_or(SackBlocks::EMPTY, |held| held.blocks(0, max))
     }
 }
 
@@ -174,6 +190,8 @@ struct Held {
     ranges: VecDeque<Range>,
     /// One sequence number in each of the ranges touched last, the newest first.
     recent: [Option<SeqNum>; RECENT],
+    /// So many of them, the newest, changed since an acknowledgement reported them.
+    unreported: usize,
     octets: usize,
     /// Heap memory charged.
     charged: usize,
@@ -257,10 +275,25 @@ impl Held {
 
     /// At most `max` blocks as RFC 2018 section 4 wants them: first the one with the newest segment, then those
     /// reported before, the newest first.
-    fn sack_blocks(&self, max: usize) -> SackBlocks {
+    ///
+    /// Where more ranges changed since the last acknowledgement than fit (a batch of segments came), the oldest of them go first,
+    /// and another acknowledgement is owed; `newest`: the first block must be the newest all the same, since a duplicate that
+    /// lies in it is reported before it (RFC 2883 section 4).
+    fn report(&mut self, max: usize, newest: bool) -> SackBlocks {
+        let skip = self.unreported.saturating_sub(max);
+        if newest && skip > 0 {
+            return self.blocks(0, max);
+        }
+        self.unreported = skip;
+        self.blocks(skip, max)
+    }
+
+    /// At most `max` blocks, the newest first, without the first `skip`.
+    fn blocks(&self, skip: usize, max: usize) -> SackBlocks {
         let mut blocks = SackBlocks::EMPTY;
         let max = max.min(SackBlocks::MAX).min(self.ranges.len());
-        let recent = self.recent.iter().flatten().filter_map(|&point| {
+        let recent = self.recent.iter().flatten().skip(skip);
+        let recent = recent.filter_map(|&point| {
             let index = self
                 .ranges
                 .partition_point(|range| range.end.at_or_before(point));
@@ -288,16 +321,20 @@ impl Held {
         self.forget_recent(|point| point.between(start, end));
         self.recent.rotate_right(1);
         self.recent[0] = Some(seq);
+        self.unreported = (self.unreported + 1).min(RECENT);
     }
 
     /// Closes the ranks behind the points that go.
     fn forget_recent(&mut self, goes: impl Fn(SeqNum) -> bool) {
         let mut kept = [None; RECENT];
+        let unreported = self.recent.iter().take(self.unreported).flatten();
+        let gone = unreported.filter(|&&point| goes(point)).count();
         let stays = self.recent.iter().flatten().filter(|&&point| !goes(point));
         for (slot, &point) in kept.iter_mut().zip(stays) {
             *slot = Some(point);
         }
         self.recent = kept;
+        self.unreported -= gone;
     }
 }
 
@@ -356,7 +393,8 @@ impl Insertion<'_> {
         // Touching the next range, it becomes part of it and costs no range.
         let extends = next == Some(until);
         let cost = piece.charge() + if extends { 0 } else { RANGE_OVERHEAD };
-        let full = !extends && all.ranges.len() >= MOST_RANGES;
+        let most_ranges = MOST_RANGES.max(self.budget / OCTETS_A_RANGE);
+        let full = !extends && all.ranges.len() >= most_ranges;
         if full || all.memory() + cost > self.budget {
             return false;
         }
@@ -752,6 +790,10 @@ mod tests {
     }
 
     fn one(held: &mut Reassembly, at: u32) -> Inserted {
+        one_within(held, at, ROOMY)
+    }
+
+    fn one_within(held: &mut Reassembly, at: u32, budget: usize) -> Inserted {
         held.insert(
             IRS,
             IRS + at,
@@ -759,7 +801,7 @@ mod tests {
                 octets: &[at as u8],
                 owner: None,
             },
-            ROOMY,
+            budget,
         )
     }
 
@@ -772,7 +814,8 @@ mod tests {
             } else {
                 Inserted::NoMemory
             };
-            assert_eq!(one(&mut held, 1 + 2 * at), expected);
+            let budget = MOST_RANGES * super::OCTETS_A_RANGE;
+            assert_eq!(one_within(&mut held, 1 + 2 * at, budget), expected);
         }
         assert_eq!(held.ranges(), MOST_RANGES);
         // One long text fills them all.
@@ -852,5 +895,75 @@ mod tests {
         let mut into = ReceiveBuffer::new();
         held.take_contiguous(IRS + 12, &mut into);
         assert_eq!(into.read_chunk(usize::MAX).as_ptr(), packet[42..].as_ptr());
+    }
+
+    /// A 32 MiB window of full segments, of which every second is lost, and every one of the ranges is held.
+    #[test]
+    fn a_large_window_may_lack_every_second_segment() {
+        let (window, mss) = (32 << 20, 1448);
+        let mut held = Reassembly::new();
+        let octets = [7; 1448];
+        let ranges = window / mss / 2;
+        for n in 0..ranges {
+            let text = Text {
+                octets: &octets,
+                owner: None,
+            };
+            let at = IRS + (2 * n + 1) * mss;
+            let inserted = held.insert(IRS, at, text, window as usize / 2 * 3);
+            assert_eq!(inserted, Inserted::New, "{n}");
+        }
+        assert_eq!(held.ranges(), ranges as usize);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+        /// However many holes, and however segments come in batches: a sender that hears every acknowledgement knows all that
+        /// is held, and each block of a batch that fits was reported in three acknowledgements in a row (RFC 2018 section 4).
+        #[test]
+        fn a_sender_learns_of_every_hole(
+            order in Just((0..3000u32).collect::<Vec<_>>()).prop_shuffle(),
+            lost in prop::collection::vec(any::<bool>(), 3000),
+            batches in prop::collection::vec(1..=RECENT, 3000),
+            fits in 3..=4usize,
+        ) {
+            let mut held = Reassembly::new();
+            let mut known = vec![false; 3001];
+            let mut arrivals = order.into_iter().filter(|n| !lost[*n as usize]);
+            'all: for batch in batches {
+                for _ in 0..batch {
+                    let Some(n) = arrivals.next() else { break 'all };
+                    one(&mut held, n + 1);
+                }
+                let mut acknowledgements = 0;
+                while held.is_unreported() {
+                    for block in held.report(fits, false).as_slice() {
+                        let place = |seq: u32| SeqNum(seq).distance_from(IRS) as usize;
+                        known[place(block.left)..place(block.right)].fill(true);
+                    }
+                    acknowledgements += 1;
+                }
+                prop_assert!(acknowledgements <= batch.div_ceil(fits));
+                let there = known.iter().filter(|known| **known).count();
+                prop_assert_eq!(there, held.octets());
+            }
+        }
+
+        #[test]
+        fn a_block_is_reported_three_times(places in Just((1..200u32).collect::<Vec<_>>()).prop_shuffle()) {
+            let mut held = Reassembly::new();
+            let mut before: Vec<Vec<(usize, usize)>> = Vec::new();
+            for at in places {
+                assert_eq!(one(&mut held, 2 * at), Inserted::New);
+                let reported = held.report(3, false);
+                let place = |seq: u32| SeqNum(seq).distance_from(IRS) as usize;
+                let reported: Vec<_> = reported.as_slice().iter().map(|b| (place(b.left), place(b.right))).collect();
+                prop_assert_eq!(reported[0].0, 2 * at as usize, "the segment that came is in the first");
+                for (age, earlier) in before.iter().rev().take(2).enumerate() {
+                    prop_assert_eq!(reported[age + 1], earlier[0]);
+                }
+                before.push(reported);
+            }
+        }
     }
 }
