@@ -1,6 +1,6 @@
 //! What goes next: *plan* decides, *build* makes the segment. The only place where segments are made.
 
-use woshou_wire::tcp_option::{SackBlock, SackBlocks, TcpOptions, Timestamps};
+use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
 use super::{Connection, initial_window, window_of_syn};
 use crate::congestion::Trouble;
@@ -319,37 +319,6 @@ impl Connection {
         self.snd.mss.saturating_sub(sack).max(1)
     }
 
-    pub(super) fn sack_len(&self) -> u32 {
-        if !self.agreed.sack || (self.rcv.reassembly.is_empty() && self.rcv.repeated.is_none()) {
-            return 0;
-        }
-        let blocks = self.rcv.reassembly.ranges() + usize::from(self.rcv.repeated.is_some());
-        let blocks = blocks.min(self.most_sack_blocks());
-        u32::try_from(4 + 8 * blocks).unwrap_or(0)
-    }
-
-    /// First what came again, once (RFC 2883 section 4); then what is held.
-    fn take_sack_blocks(&mut self) -> SackBlocks {
-        let most = self.most_sack_blocks();
-        let Some((left, right)) = self.rcv.repeated.take() else {
-            return self.rcv.reassembly.report(most, false);
-        };
-        let mut blocks = SackBlocks::EMPTY;
-        blocks.push(SackBlock {
-            left: left.0,
-            right: right.0,
-        });
-        for block in self.rcv.reassembly.report(most - 1, true).as_slice() {
-            blocks.push(*block);
-        }
-        blocks
-    }
-
-    /// Four blocks fit beside nothing, three beside timestamps (RFC 2018 section 3).
-    fn most_sack_blocks(&self) -> usize {
-        if self.paws.is_some() { 3 } else { 4 }
-    }
-
     pub(super) fn contiguous(&self, seq: SeqNum, len: u32) -> u32 {
         let offset = seq.distance_from(self.snd.text_start()) as usize;
         len.min(u32::try_from(self.snd.buffer.contiguous(offset)).unwrap_or(u32::MAX))
@@ -495,9 +464,6 @@ impl Connection {
         };
         if self.agreed.sack {
             options.sack = self.take_sack_blocks();
-            if self.rcv.reassembly.is_unreported() {
-                self.rcv.ack.owe(Reason::Gap);
-            }
         }
         Header {
             seq: plan.seq,

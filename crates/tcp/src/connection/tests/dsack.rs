@@ -209,3 +209,49 @@ fn what_is_not_reported() {
     let syn = receiver.hears(20, 30, Flags::SYN, 0);
     assert_eq!(syn, Some((100, Vec::from([(21, 31)]))), "a SYN with text");
 }
+
+/// A batch of segments with more holes than an acknowledgement reports: as many leave at once as tell of them all, the newest
+/// last, and then none.
+#[test]
+fn the_holes_of_a_batch_are_all_reported() {
+    let mut pair = Pair::open(Config::default());
+    let now = pair.now;
+    let End::Connection(connection) = &mut pair.ends[1] else {
+        panic!("not open")
+    };
+    let mut cx = Context::unwatched(now);
+    for n in 0..8u32 {
+        let segment = Segment {
+            header: Header {
+                seq: ISS[0] + 101 + 200 * n,
+                ack: ISS[1] + 1,
+                flags: Flags::ACK,
+                window: 1000,
+                options: TcpOptions {
+                    timestamps: Some(Timestamps {
+                        value: RECENT,
+                        echo: RECENT,
+                    }),
+                    ..TcpOptions::default()
+                },
+                ..Header::default()
+            },
+            text: Text {
+                octets: &[7; 100],
+                owner: None,
+            },
+            ..Segment::default()
+        };
+        connection.handle_segment(&mut cx, &segment).unwrap();
+    }
+    let mut reports = Vec::new();
+    while let Some(plan) = connection.plan(now, 1460) {
+        let header = connection.build(&mut cx, plan).header;
+        let blocks = header.options.sack.as_slice().iter();
+        let holes: Vec<_> = blocks
+            .map(|block| (SeqNum(block.left).distance_from(ISS[0] + 101)) / 200)
+            .collect();
+        reports.push(holes);
+    }
+    assert_eq!(reports, [[2, 1, 0], [5, 4, 3], [7, 6, 5]]);
+}
