@@ -14,7 +14,7 @@ use crate::link::reorder::Reordering;
 pub enum Weather {
     /// Nothing.
     Fair,
-    /// Packets with text are lost by chance: this share of them.
+    /// This share of what the sender sends is lost by chance.
     Loss(f64),
     /// This share of packets is lost, so many in a row in the mean.
     Bursts(f64, f64),
