@@ -86,11 +86,12 @@ pub struct Config {
     /// Full-sized segments at the start that are acknowledged at once, so that the peer's slow start is not
     /// held up; zero: none. Default 0.
     pub quick_acks: u8,
-    /// Least retransmission timeout. Default 200 ms (RFC 6298 2.4 says 1 s; every kernel waits less).
+    /// Least retransmission timeout; what is above `max_rto` counts as that, and less than a round trip and a millisecond is never
+    /// waited. Default 200 ms (RFC 6298 2.4 says 1 s; every kernel waits less).
     pub min_rto: Duration,
     /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 2.1).
     pub initial_rto: Duration,
-    /// Most the timeout doubles to. Default 60 s (RFC 6298 2.5).
+    /// Most the timeout doubles to; at least a millisecond. Default 60 s (RFC 6298 2.5).
     pub max_rto: Duration,
     /// Retransmissions of one segment after which the path is reported doubtful ([`crate::Wake::DOUBTFUL`]): R1.
     /// Default 3 (SHLD-10); zero: never.

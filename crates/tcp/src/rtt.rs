@@ -35,6 +35,20 @@ impl RttEstimator {
         }
     }
 
+    /// Other bounds from now on. A timeout that a sample gave is kept within them.
+    pub(crate) fn set_bounds(&mut self, min_rto: Duration, max_rto: Duration) {
+        self.min_rto = nanos(min_rto);
+        self.max_rto = nanos(max_rto).max(GRANULARITY);
+        if let Some(srtt) = self.srtt {
+            self.rto = self.timeout_of(srtt);
+        }
+    }
+
+    fn timeout_of(&self, srtt: u64) -> u64 {
+        let rto = srtt.saturating_add(GRANULARITY.max(self.rttvar.saturating_mul(4)));
+        rto.max(self.min_rto).min(self.max_rto)
+    }
+
     /// Takes a sample (RFC 6298 2.2, 2.3). The caller keeps Karn's rule: never of a retransmitted segment.
     //= rfc9293 MUST-18
     pub(crate) fn sample(&mut self, rtt: Duration) {
@@ -53,8 +67,7 @@ impl RttEstimator {
             }
         };
         self.srtt = Some(srtt);
-        let rto = srtt.saturating_add(GRANULARITY.max(self.rttvar.saturating_mul(4)));
-        self.rto = rto.max(self.min_rto).min(self.max_rto);
+        self.rto = self.timeout_of(srtt);
     }
 
     /// RFC 6298 5.7: after a lost SYN without a sample, start with 3 s.
@@ -99,6 +112,33 @@ mod tests {
             Duration::from_millis(200),
             Duration::from_secs(60),
         )
+    }
+
+    #[test]
+    fn bounds_hold_whenever_they_are_set_and_the_ceiling_wins() {
+        let ms = Duration::from_millis;
+        let cases = [
+            (200, 60_000, 200),
+            (1, 60_000, 30),
+            (0, 60_000, 30),
+            (500, 60_000, 500),
+            (1, 20, 20),
+            (500, 300, 300),
+            (0, 0, 1),
+        ];
+        for (least, most, expected) in cases {
+            let mut rtt = new();
+            rtt.set_bounds(ms(least), ms(most));
+            assert_eq!(rtt.rto(), ms(1000), "before a sample");
+            rtt.sample(ms(10));
+            assert_eq!(rtt.rto(), ms(expected), "{least}..{most} ms");
+            let mut later = new();
+            later.sample(ms(10));
+            later.set_bounds(ms(least), ms(most));
+            assert_eq!(later.rto(), rtt.rto(), "{least}..{most} ms");
+            assert!(later.rto() > Duration::ZERO);
+            assert!(later.backed_off(60) <= ms(most.max(1)));
+        }
     }
 
     #[test]

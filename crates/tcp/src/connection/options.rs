@@ -44,6 +44,11 @@ impl Connection {
             let grown = usize::try_from(self.rcv.capacity).unwrap_or(usize::MAX);
             self.rcv.capacity = window_of(grown.clamp(first, most));
         }
+        let bounds = |config: &Config| (config.min_rto, config.max_rto);
+        if bounds(&before) != bounds(&self.config) {
+            self.rtt
+                .set_bounds(self.config.min_rto, self.config.max_rto);
+        }
         if before.nagle != self.config.nagle {
             self.user.nodelay = !self.config.nagle;
         }
