@@ -434,9 +434,7 @@ impl Recovery {
             Phase::Recovery { until } | Phase::Loss { until }
                 if sender.send.una.at_or_after(until) =>
             {
-                if self.in_recovery() {
-                    sender.congestion.on_recovered(sender.now);
-                }
+                sender.congestion.on_recovered(sender.now);
                 *self = Self {
                     repaired: Some(until),
                     ..Self::new()

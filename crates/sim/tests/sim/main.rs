@@ -6,6 +6,7 @@ mod ecn;
 mod experiment;
 mod fairness;
 mod growth;
+mod hystart;
 mod log;
 mod matrix;
 mod mtu;

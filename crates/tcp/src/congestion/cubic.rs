@@ -91,7 +91,12 @@ impl Cubic {
     }
 
     fn on_timeout(&mut self) {
-        if !self.repairs_loss() {
+        if self.repairs_loss() {
+            // What the next timeout finds is its own.
+            if let Some(before) = &mut self.before {
+                before.trouble = Trouble::Timeout;
+            }
+        } else {
             self.save(Trouble::Timeout);
             self.decrease(1);
         }
@@ -339,6 +344,12 @@ mod tests {
                 100_000,
                 &[Trouble::Loss, Trouble::Timeout],
                 (1000, 70_000),
+            ),
+            (
+                "a repair that times out twice",
+                100_000,
+                &[Trouble::Loss, Trouble::Timeout, Trouble::Timeout],
+                (1000, 2000),
             ),
             (
                 "two timeouts",

@@ -115,10 +115,7 @@ impl CongestionControl for NewReno {
     }
 
     fn on_recovered(&mut self, _now: Instant) {
-        self.cwnd = self
-            .cwnd
-            .max(2 * self.mss)
-            .min(self.ssthresh.max(2 * self.mss));
+        self.cwnd = self.cwnd.max(2 * self.mss);
         self.acked_in_avoidance = 0;
         self.before = None;
     }
