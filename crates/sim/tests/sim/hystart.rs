@@ -41,7 +41,11 @@ impl CongestionFactory for Factory {
 
 impl Watched {
     fn note(&self, what: &'static str, now: Instant) {
-        self.log.lock().unwrap().entry(what).or_insert(now);
+        self.log
+            .lock()
+            .expect("nobody panicked")
+            .entry(what)
+            .or_insert(now);
     }
 }
 
@@ -107,7 +111,7 @@ fn start(
         .with_flow(Flow::of_own(Arc::new(factory)))
         .lasting(Duration::from_secs(5));
     let figures = experiment.run(1).figures;
-    let log = log.lock().unwrap().clone();
+    let log = log.lock().expect("nobody panicked").clone();
     (figures, log)
 }
 

@@ -91,12 +91,7 @@ impl Cubic {
     }
 
     fn on_timeout(&mut self) {
-        if self.repairs_loss() {
-            // What the next timeout finds is its own.
-            if let Some(before) = &mut self.before {
-                before.trouble = Trouble::Timeout;
-            }
-        } else {
+        if !self.repairs_loss() {
             self.save(Trouble::Timeout);
             self.decrease(1);
         }
@@ -349,7 +344,7 @@ mod tests {
                 "a repair that times out twice",
                 100_000,
                 &[Trouble::Loss, Trouble::Timeout, Trouble::Timeout],
-                (1000, 2000),
+                (1000, 70_000),
             ),
             (
                 "two timeouts",
