@@ -143,6 +143,8 @@ pub struct Bbr {
     cwnd_limited: [bool; 2],
     /// Between a loss and its repair.
     in_loss_recovery: bool,
+    /// C.delivered when all that flew at a timeout will have been repaired.
+    timeout_repaired_at: Option<u64>,
     /// Whether a first round trip has set the pacing rate (section 5.6.2).
     has_seen_rtt: bool,
 
@@ -237,6 +239,7 @@ impl Bbr {
             has_selective_acks: true,
             cwnd_limited: [false; 2],
             in_loss_recovery: false,
+            timeout_repaired_at: None,
             has_seen_rtt: false,
             state: State::Startup,
             round_count: 0,
@@ -326,6 +329,12 @@ impl CongestionControl for Bbr {
         let rs = Rs::new(self, sample);
         self.delivered = sample.total_delivered;
         self.has_selective_acks = sample.sack;
+        let repaired = self
+            .timeout_repaired_at
+            .is_some_and(|at| self.delivered >= at);
+        if repaired {
+            self.on_recovered(rs.now);
+        }
         if !self.has_seen_rtt
             && let Some(srtt) = sample.srtt.filter(|srtt| !srtt.is_zero())
         {
@@ -353,6 +362,7 @@ impl CongestionControl for Bbr {
             Trouble::Timeout => {
                 self.save_state_upon_loss();
                 self.in_loss_recovery = true;
+                self.timeout_repaired_at = Some(self.delivered.saturating_add(in_flight));
                 self.cwnd = self.mss;
             }
             Trouble::Marked => self.on_marked(now, in_flight),
@@ -363,6 +373,7 @@ impl CongestionControl for Bbr {
 
     fn on_recovered(&mut self, _now: Instant) {
         self.in_loss_recovery = false;
+        self.timeout_repaired_at = None;
         self.undo = None;
         self.restore_cwnd();
     }

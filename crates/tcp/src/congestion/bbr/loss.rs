@@ -144,6 +144,7 @@ impl Bbr {
     /// HandleSpuriousLossDetection (section 5.5.11.2).
     pub(super) fn handle_spurious_loss_detection(&mut self) {
         self.in_loss_recovery = false;
+        self.timeout_repaired_at = None;
         let Some(undo) = self.undo.take() else {
             return;
         };

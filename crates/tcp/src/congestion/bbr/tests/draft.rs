@@ -314,6 +314,15 @@ fn a_timeout_lets_one_segment_go_and_what_was_comes_back() {
     assert_eq!(bbr.cwnd, MSS);
     bbr.on_recovered(now);
     assert_eq!(bbr.cwnd, cwnd);
+    // Nobody says when a timeout is repaired: it is when as much as flew has arrived.
+    let flew = world.flows[0].in_flight;
+    world.flows[0].bbr.on_trouble(now, Trouble::Timeout, flew);
+    world.run(now.as_millis() + 10);
+    let still = &world.flows[0].bbr;
+    assert!(still.cwnd < cwnd && still.undo.is_some());
+    world.run(now.as_millis() + 30);
+    assert_eq!(world.flows[0].bbr.cwnd, cwnd);
+    assert!(world.flows[0].bbr.undo.is_none());
 }
 
 /// Section 3.7.
