@@ -141,10 +141,8 @@ pub struct Bbr {
     has_selective_acks: bool,
     /// Whether cwnd was used up in this round, and in the one before: C.is_cwnd_limited.
     cwnd_limited: [bool; 2],
-    /// Between a loss and its repair.
-    in_loss_recovery: bool,
-    /// C.delivered when all that flew at a timeout will have been repaired.
-    timeout_repaired_at: Option<u64>,
+    /// A loss is being repaired: until so much is delivered, or until it is told.
+    loss_recovery: Option<u64>,
     /// Whether a first round trip has set the pacing rate (section 5.6.2).
     has_seen_rtt: bool,
 
@@ -238,8 +236,7 @@ impl Bbr {
             delivered: 0,
             has_selective_acks: true,
             cwnd_limited: [false; 2],
-            in_loss_recovery: false,
-            timeout_repaired_at: None,
+            loss_recovery: None,
             has_seen_rtt: false,
             state: State::Startup,
             round_count: 0,
@@ -329,9 +326,7 @@ impl CongestionControl for Bbr {
         let rs = Rs::new(self, sample);
         self.delivered = sample.total_delivered;
         self.has_selective_acks = sample.sack;
-        let repaired = self
-            .timeout_repaired_at
-            .is_some_and(|at| self.delivered >= at);
+        let repaired = self.loss_recovery.is_some_and(|at| self.delivered >= at);
         if repaired {
             self.on_recovered(rs.now);
         }
@@ -356,13 +351,12 @@ impl CongestionControl for Bbr {
             // OnEnterFastRecovery (section 5.6.4.4).
             Trouble::Loss => {
                 self.save_state_upon_loss();
-                self.in_loss_recovery = true;
+                self.loss_recovery = Some(INFINITY);
             }
             // OnEnterRTO: a segment may leave, and cwnd grows from there.
             Trouble::Timeout => {
                 self.save_state_upon_loss();
-                self.in_loss_recovery = true;
-                self.timeout_repaired_at = Some(self.delivered.saturating_add(in_flight));
+                self.loss_recovery = Some(self.delivered.saturating_add(in_flight));
                 self.cwnd = self.mss;
             }
             Trouble::Marked => self.on_marked(now, in_flight),
@@ -372,8 +366,7 @@ impl CongestionControl for Bbr {
     }
 
     fn on_recovered(&mut self, _now: Instant) {
-        self.in_loss_recovery = false;
-        self.timeout_repaired_at = None;
+        self.loss_recovery = None;
         self.undo = None;
         self.restore_cwnd();
     }

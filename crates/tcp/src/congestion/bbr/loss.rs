@@ -143,8 +143,7 @@ impl Bbr {
 
     /// HandleSpuriousLossDetection (section 5.5.11.2).
     pub(super) fn handle_spurious_loss_detection(&mut self) {
-        self.in_loss_recovery = false;
-        self.timeout_repaired_at = None;
+        self.loss_recovery = None;
         let Some(undo) = self.undo.take() else {
             return;
         };
@@ -172,7 +171,7 @@ impl Bbr {
 
     /// SaveCwnd (section 5.6.4.4).
     pub(super) fn save_cwnd(&mut self) {
-        if !self.in_loss_recovery && self.state != State::ProbeRtt {
+        if self.loss_recovery.is_none() && self.state != State::ProbeRtt {
             self.prior_cwnd = self.cwnd;
         } else {
             self.prior_cwnd = self.prior_cwnd.max(self.cwnd);

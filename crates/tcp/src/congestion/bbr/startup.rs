@@ -44,7 +44,7 @@ impl Bbr {
         } else {
             self.loss_events_in_round > 0
         };
-        if self.state == State::Startup && self.in_loss_recovery && enough {
+        if self.state == State::Startup && self.loss_recovery.is_some() && enough {
             self.leave_startup_upon_congestion();
         }
     }
