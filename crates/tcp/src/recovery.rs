@@ -101,6 +101,8 @@ pub(crate) struct Sender<'a> {
     pub(crate) congestion: &'a mut dyn CongestionControl,
     /// There is one once text was sent.
     pub(crate) flight: Option<&'a mut Flight>,
+    /// pipeACK where the window is not validated: what a loss is judged by where less than that flies (RFC 7661 section 4.4.1).
+    pub(crate) used: u64,
 }
 
 impl Sender<'_> {
@@ -366,7 +368,7 @@ impl Recovery {
             .next_lost_record()
             .is_some_and(|sent| sent.by_rack);
         if !paid {
-            let flying = flight_size(sender.send, sender.congestion);
+            let flying = flight_size(sender.send, sender.congestion).max(sender.used);
             sender
                 .congestion
                 .on_trouble(sender.now, Trouble::Loss, flying);
@@ -410,7 +412,7 @@ impl Recovery {
     /// RFC 8985 section 7.4.2: did a tail loss probe repair a loss?
     fn judge_probe(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) {
         let una = sender.send.una;
-        let flying = flight_size(sender.send, sender.congestion);
+        let flying = flight_size(sender.send, sender.congestion).max(sender.used);
         let Some(flight) = sender.flight.as_deref_mut() else {
             return;
         };
@@ -617,6 +619,7 @@ mod tests {
                 min_rtt: None,
             };
             let mut sender = super::Sender {
+                used: 0,
                 now: NOW,
                 send: &mut self.send,
                 congestion: &mut *self.congestion,
@@ -633,6 +636,7 @@ mod tests {
 
         fn time_out(&mut self) {
             let mut sender = super::Sender {
+                used: 0,
                 now: NOW,
                 send: &mut self.send,
                 congestion: &mut *self.congestion,

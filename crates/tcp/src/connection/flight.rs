@@ -118,7 +118,9 @@ impl Connection {
         let probe = self.mtu_probe();
         let paid = self.agreed.ecn && self.ecn.has_paid_for(self.snd.una);
         let repairing = self.recovery.in_recovery();
+        let used = self.unvalidated_pipe_ack();
         let mut sender = Sender {
+            used,
             now: cx.now,
             send: &mut self.snd,
             congestion: &mut *self.congestion,
@@ -139,7 +141,9 @@ impl Connection {
     /// The retransmission timer fired, and text flies.
     pub(super) fn on_text_timeout(&mut self, cx: &mut Context<'_>) {
         let (sack, rules) = (self.agreed.sack, self.config.loss_detection);
+        let used = self.unvalidated_pipe_ack();
         let mut sender = Sender {
+            used,
             now: cx.now,
             send: &mut self.snd,
             congestion: &mut *self.congestion,

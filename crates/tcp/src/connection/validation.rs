@@ -58,4 +58,12 @@ impl Connection {
             })
         })
     }
+
+    /// pipeACK where the window is not validated, or nothing (RFC 7661 section 4.4.1).
+    pub(super) fn unvalidated_pipe_ack(&self) -> u64 {
+        let cwnd = self.congestion.window();
+        let validation = self.rates.as_ref().map(|rates| &rates.validation);
+        let unused = validation.filter(|validation| !validation.is_validated(cwnd));
+        unused.and_then(Validation::pipe_ack).unwrap_or(0)
+    }
 }

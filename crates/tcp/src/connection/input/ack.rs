@@ -212,7 +212,9 @@ impl Connection {
 
     /// Draws the conclusions, and tells the watcher of them.
     fn recover(&mut self, cx: &mut Context<'_>, evidence: &Evidence) {
+        let used = self.unvalidated_pipe_ack();
         let mut sender = Sender {
+            used,
             now: cx.now,
             send: &mut self.snd,
             congestion: &mut *self.congestion,
