@@ -86,8 +86,8 @@ pub struct Config {
     /// Full-sized segments at the start that are acknowledged at once, so that the peer's slow start is not
     /// held up; zero: none. Default 0.
     pub quick_acks: u8,
-    /// Least retransmission timeout; what is above `max_rto` counts as that, and less than a round trip and a millisecond is never
-    /// waited. Default 200 ms (RFC 6298 2.4 says 1 s; every kernel waits less).
+    /// Least that the retransmission timeout exceeds the smoothed round trip by; what is above `max_rto` counts as that. Default
+    /// 200 ms (RFC 6298 2.4 says 1 s in all; every kernel waits less, and Linux by this rule).
     pub min_rto: Duration,
     /// Retransmission timeout before the first sample. Default 1 s (RFC 6298 2.1).
     pub initial_rto: Duration,

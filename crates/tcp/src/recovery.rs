@@ -381,7 +381,10 @@ impl Recovery {
             if by_rack && !flight.rack.window_is_shut() {
                 self.owed = Some(Reason::RackLoss);
             }
-            flight.prr.enter(missing);
+            flight.prr.enter(
+                missing,
+                sender.send.in_flight.pipe() + u64::from(sender.send.mss),
+            );
             flight.undo.begin(una, nxt, false);
             flight.tlp.forget();
         }

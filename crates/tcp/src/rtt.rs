@@ -45,8 +45,11 @@ impl RttEstimator {
     }
 
     fn timeout_of(&self, srtt: u64) -> u64 {
-        let rto = srtt.saturating_add(GRANULARITY.max(self.rttvar.saturating_mul(4)));
-        rto.max(self.min_rto).min(self.max_rto)
+        // The floor is above SRTT, as in kernels: a floor of the whole would leave nothing for a queue that fills, or for an
+        // acknowledgement that is delayed, wherever SRTT is near it (decision 023).
+        let variance = self.rttvar.saturating_mul(4).max(self.min_rto);
+        let rto = srtt.saturating_add(GRANULARITY.max(variance));
+        rto.min(self.max_rto)
     }
 
     /// Takes a sample (RFC 6298 2.2, 2.3). The caller keeps Karn's rule: never of a retransmitted segment.
@@ -168,8 +171,9 @@ mod tests {
         for _ in 0..100 {
             rtt.sample(Duration::from_micros(50));
         }
-        assert_eq!(rtt.rto(), Duration::from_millis(200));
-        assert_eq!(rtt.backed_off(2), Duration::from_millis(800));
+        let least = Duration::from_micros(200_050);
+        assert_eq!(rtt.rto(), least, "the floor is above SRTT");
+        assert_eq!(rtt.backed_off(2), least * 4);
         assert_eq!(rtt.backed_off(200), Duration::from_secs(60));
         rtt.sample(Duration::MAX);
         assert_eq!(rtt.rto(), Duration::from_secs(60));
@@ -188,7 +192,7 @@ mod tests {
         for _ in 0..400 {
             rtt.sample(Duration::from_millis(100));
         }
-        let (rto, exact) = (rtt.rto(), Duration::from_millis(200));
+        let (rto, exact) = (rtt.rto(), Duration::from_millis(300));
         assert!(
             rto >= exact && rto < exact + Duration::from_millis(1),
             "{rto:?}"

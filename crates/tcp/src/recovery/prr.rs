@@ -29,10 +29,11 @@ pub(crate) struct PrrAck {
 }
 
 impl Prr {
-    /// A recovery begins with so many octets in flight.
-    pub(crate) fn enter(&mut self, recover_fs: u64) {
+    /// A recovery begins: RecoverFS, and what may fly until the first acknowledgement is counted.
+    pub(crate) fn enter(&mut self, recover_fs: u64, window: u64) {
         *self = Self {
             recover_fs: recover_fs.max(1),
+            window,
             ..Self::default()
         };
     }
@@ -101,7 +102,7 @@ mod tests {
     #[test]
     fn one_goes_for_two_while_more_flies_than_ssthresh() {
         let mut prr = Prr::default();
-        prr.enter(20 * MSS);
+        prr.enter(20 * MSS, 0);
         let (mut flying, mut sent) = (20 * MSS, 0);
         // The three duplicates that began it are SACKed, and the first is lost.
         flying -= 4 * MSS;
@@ -121,7 +122,7 @@ mod tests {
     #[test]
     fn below_ssthresh_it_conserves_and_grows_only_while_that_is_safe() {
         let mut prr = Prr::default();
-        prr.enter(20 * MSS);
+        prr.enter(20 * MSS, 0);
         prr.on_ack(&ack(MSS, 4 * MSS, 10 * MSS, false));
         assert_eq!(prr.window().unwrap(), 5 * MSS, "as much as arrived");
         prr.on_sent(MSS);
@@ -135,7 +136,7 @@ mod tests {
     #[test]
     fn the_first_goes_whatever_the_proportion_says() {
         let mut prr = Prr::default();
-        prr.enter(100 * MSS);
+        prr.enter(100 * MSS, 0);
         prr.on_ack(&ack(0, 99 * MSS, 50 * MSS, false));
         assert_eq!(prr.window().unwrap(), 0, "nothing was delivered");
         prr.on_ack(&ack(1, 99 * MSS, 0, false));

@@ -222,7 +222,7 @@ fn an_abort_while_opening_sends_nothing() {
 
 #[test]
 fn a_lost_syn_means_care_and_a_sample_only_by_timestamps() {
-    for (timestamps, rto) in [(false, 3000), (true, 200)] {
+    for (timestamps, rto) in [(false, 3000), (true, 210)] {
         let mut pair = Pair::simultaneous(Config {
             timestamps,
             ..Config::default()
