@@ -121,10 +121,10 @@ mod tests {
     fn bounds_hold_whenever_they_are_set_and_the_ceiling_wins() {
         let ms = Duration::from_millis;
         let cases = [
-            (200, 60_000, 200),
+            (200, 60_000, 210),
             (1, 60_000, 30),
             (0, 60_000, 30),
-            (500, 60_000, 500),
+            (500, 60_000, 510),
             (1, 20, 20),
             (500, 300, 300),
             (0, 0, 1),
