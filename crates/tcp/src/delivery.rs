@@ -25,8 +25,17 @@ pub(crate) struct SentAt {
     marked: u32,
     /// P.tx_in_flight: octets in flight, itself included; of more than 4 GiB, 4 GiB.
     tx_in_flight: u32,
+    /// How many transmissions left before, modulo 2^32: of two that left at one moment it tells which was first.
+    order: u32,
     /// P.is_app_limited.
     app_limited: bool,
+}
+
+impl SentAt {
+    /// Whether it left after `other`, where both left at the same moment.
+    pub(crate) const fn is_after(&self, other: &Self) -> bool {
+        self.order.wrapping_sub(other.order).cast_signed() > 0
+    }
 }
 
 impl SentAt {
@@ -56,6 +65,8 @@ pub(crate) struct Delivery {
     marked: u64,
     /// C.app_limited: until so much is delivered, samples say what the user wrote; zero: they say what the path takes.
     app_limited_until: u64,
+    /// Transmissions so far, modulo 2^32.
+    order: u32,
     /// The newest reported transmission, and when it left.
     newest: Option<(SentAt, Instant)>,
 }
@@ -78,6 +89,7 @@ impl Delivery {
             self.first_sent_at = now;
             self.delivered_at = now;
         }
+        self.order = self.order.wrapping_add(1);
         SentAt {
             delivered: self.delivered,
             delivered_at: self.delivered_at,
@@ -85,6 +97,7 @@ impl Delivery {
             lost: low(self.lost),
             marked: low(self.marked),
             tx_in_flight: u32::try_from(in_flight).unwrap_or(u32::MAX),
+            order: self.order,
             app_limited: self.is_app_limited(),
         }
     }

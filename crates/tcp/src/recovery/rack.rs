@@ -11,11 +11,24 @@ use crate::time::Instant;
 /// Loss recoveries for which a reordering window that grew stays so (RACK.reo_wnd_persist).
 const PERSIST: u8 = 16;
 
+/// RACK_sent_after (section 6.2, step 2).
+fn is_later(sent: &Sent, other: &Sent) -> bool {
+    if sent.at != other.at {
+        return sent.at > other.at;
+    }
+    // Pieces of one transmission are in the order of their numbers.
+    let pieces = sent.path == other.path && sent.end.after(other.end);
+    pieces || sent.path.is_after(&other.path)
+}
+
 /// RACK's variables, by the names of RFC 8985 section 5.3.
 #[derive(Clone, Debug)]
 pub(crate) struct Rack {
-    /// RACK.xmit_ts and RACK.end_seq: the latest transmission that has arrived. `None`: nothing has.
-    newest: Option<(Instant, SeqNum)>,
+    /// RACK.xmit_ts, and which transmission of that moment it was: the latest that has arrived. `None`: nothing has.
+    ///
+    /// Where the RFC breaks ties of time by RACK.end_seq, here counts what left first: of new text and what went again behind it
+    /// at one moment, the numbers tell the wrong order.
+    newest: Option<Sent>,
     /// RACK.rtt: how long it took.
     rtt: Duration,
     /// RACK.fack: the highest number that has arrived.
@@ -114,10 +127,8 @@ impl Rack {
             return;
         }
         self.rtt = rtt;
-        let newer =
-            |(at, end): (Instant, SeqNum)| sent.at > at || (sent.at == at && sent.end.after(end));
-        if self.newest.is_none_or(newer) {
-            self.newest = Some((sent.at, sent.end));
+        if self.newest.is_none_or(|newest| is_later(sent, &newest)) {
+            self.newest = Some(*sent);
         }
     }
 
@@ -167,11 +178,10 @@ impl Rack {
         in_flight: &mut InFlight,
         hear: Hear<'_>,
     ) -> Option<Instant> {
-        let (newest_at, newest_end) = self.newest?;
+        let newest = self.newest?;
         let allowed = self.rtt + self.window;
         let judge = |sent: &Sent| {
-            let earlier =
-                newest_at > sent.at || (newest_at == sent.at && newest_end.after(sent.end));
+            let earlier = is_later(&newest, sent);
             let due = sent.at + allowed;
             match (earlier, due <= now) {
                 (false, _) => Verdict::Early,
