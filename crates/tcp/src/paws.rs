@@ -10,6 +10,9 @@ use crate::time::Instant;
 /// After this much silence TS.Recent says nothing any more (RFC 7323 section 5.5).
 const OUTDATED_AFTER: Duration = Duration::from_secs(24 * 24 * 3600);
 
+/// Ticks that text for a known hole may be older than TS.Recent (decision 024).
+const OVERTAKEN: u32 = 64;
+
 /// TS.Recent and Last.ACK.sent of a connection that agreed on timestamps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paws {
@@ -43,6 +46,13 @@ impl Paws {
             return Err(Refusal::OldTimestamp);
         }
         Ok(())
+    }
+
+    /// Whether the timestamp is older than TS.Recent by so little that the segment was overtaken on its way by what made
+    /// TS.Recent newer: no numbers wrap in that time.
+    pub(crate) fn is_overtaken(&self, header: &Header) -> bool {
+        let stamps = header.options.timestamps;
+        stamps.is_some_and(|stamps| self.recent.wrapping_sub(stamps.value) <= OVERTAKEN)
     }
 
     /// RFC 7323 section 4.3: takes TSval of a segment that spans Last.ACK.sent.

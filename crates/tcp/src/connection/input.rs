@@ -65,10 +65,26 @@ impl Connection {
             return Ok(());
         };
         let verdict = paws.check(cx.now, &segment.header);
+        if verdict.is_err() && paws.is_overtaken(&segment.header) && self.is_for_a_hole(segment) {
+            return Ok(());
+        }
         if verdict == Err(Refusal::OldTimestamp) {
             self.answer(cx, segment, Reason::Duplicate);
         }
         verdict
+    }
+
+    /// Whether it is text for a hole below what has arrived. Where a retransmission overtakes what the path held back, that would
+    /// be too old for PAWS, and be sent again, and so overtake more (decision 024).
+    fn is_for_a_hole(&self, segment: &Segment<'_>) -> bool {
+        let (start, len) = (segment.header.seq, segment.text.octets.len());
+        let end = start + u32::try_from(len).unwrap_or(u32::MAX);
+        let highest = self.rcv.reassembly.highest();
+        let plain = !segment.header.flags.syn() && !segment.header.flags.fin();
+        len > 0
+            && plain
+            && start.at_or_after(self.rcv.nxt)
+            && highest.is_some_and(|highest| end.at_or_before(highest))
     }
 
     /// First: is any of it in the window? (RFC 9293 section 3.4, Table 6.)
