@@ -14,6 +14,7 @@ impl Connection {
     pub(super) fn note_new(&mut self, now: Instant, plan: &Plan, range: (SeqNum, SeqNum)) {
         let octets = u64::from(range.1.distance_from(range.0));
         let flying = self.recovery.pipe(&self.snd) + octets;
+        let mss = u64::from(self.snd.mss);
         let flight = &mut self.rates_mut(now).flight;
         let path = flight.delivery.on_send(now, octets, flying);
         flight.prr.on_sent(octets);
@@ -22,6 +23,9 @@ impl Connection {
         }
         if plan.reason == Reason::TailLossProbe {
             flight.tlp.on_sent(range.1, false);
+            if octets < mss {
+                flight.tlp.on_sent_small();
+            }
         }
         self.snd.in_flight.push(range, now, path, self.snd.mss);
         self.tell_sent(now, octets, false, path);
@@ -33,6 +37,7 @@ impl Connection {
         let flying = self.recovery.pipe(&self.snd) + octets;
         let stamp = self.paws.map(|_| self.setup.timestamp(now));
         let (sack, nxt) = (self.agreed.sack, self.snd.nxt);
+        let mss = u64::from(self.snd.mss);
         let flight = &mut self.rates_mut(now).flight;
         let path = flight.delivery.on_send(now, octets, flying);
         flight.prr.on_sent(octets);
@@ -44,6 +49,9 @@ impl Connection {
         }
         if plan.reason == Reason::TailLossProbe {
             flight.tlp.on_sent(nxt, true);
+            if octets < mss {
+                flight.tlp.on_sent_small();
+            }
         }
         self.snd
             .in_flight
@@ -61,6 +69,46 @@ impl Connection {
             app_limited: path.is_app_limited(),
             again,
         });
+    }
+
+    /// A tail loss probe: new text where there is some and the peer's window takes it, or else the end of what flies, whatever
+    /// the congestion window says (RFC 8985 section 7.3).
+    pub(super) fn plan_tail_probe(&self, max_text: u32) -> Option<Plan> {
+        let rates = self.rates.as_deref().filter(|r| r.flight.tlp.owed)?;
+        debug_assert!(rates.flight.tlp.may_probe(), "it was not owed then");
+        let (reason, room) = (Reason::TailLossProbe, self.room().min(max_text.max(1)));
+        let most = room.min(self.tail_room());
+        let new = self.snd.unsent().min(self.snd.usable_window()).min(most);
+        let new = self.contiguous(self.snd.nxt, new);
+        if new > 0 {
+            let fin =
+                self.snd.fin_due() && new == self.snd.unsent() && self.snd.usable_window() > new;
+            return Some(Plan {
+                reason,
+                seq: self.snd.nxt,
+                len: new,
+                fin,
+            });
+        }
+        let (start, octets) = self.snd.in_flight.tail(room, self.tail_room())?;
+        if !(start + octets).at_or_before(self.snd.una + self.snd.wnd) {
+            return None;
+        }
+        let (text, fin) = self.snd.text_and_fin(start, start + octets);
+        let whole = self.contiguous(start, text);
+        let fin = fin && whole == text;
+        (whole > 0 || fin).then_some(Plan {
+            reason,
+            seq: start,
+            len: whole,
+            fin,
+        })
+    }
+
+    pub(super) fn frto(&self) -> Frto {
+        self.rates
+            .as_deref()
+            .map_or(Frto::Off, |rates| rates.flight.frto)
     }
 
     /// Arms the timer of a tail loss probe, from now on (RFC 8985 section 7.2): after new text, and after an acknowledgement of

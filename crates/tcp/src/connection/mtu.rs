@@ -132,9 +132,12 @@ impl Connection {
         }
         let limit = self.send_limit().min(self.ceiling());
         let first = self.patience.backoff == 0;
+        // What a tail loss probe was cut to did not pass either.
+        let swallowed = self.rates.as_deref();
+        let swallowed = swallowed.is_some_and(|rates| rates.flight.tlp.is_small_unanswered());
         let base = match self.setup.endpoints.remote.is_ipv6() {
             true => BASE_V6,
-            false if limit > BASE_V4 || first => BASE_V4,
+            false if (limit > BASE_V4 || first) && !swallowed => BASE_V4,
             false => FLOOR_V4,
         };
         let small = effective_mss(&self.config, &self.agreed, base);
@@ -153,6 +156,30 @@ impl Connection {
             None => self.search = Some(Box::new(MtuSearch::new(base, limit, ceiling))),
         }
         self.apply_mss();
+    }
+
+    /// Octets of text that a tail loss probe repeats at most: so little passes where full segments are swallowed, and the answer
+    /// comes a round trip after the probe.
+    pub(super) fn tail_room(&self) -> u32 {
+        if !self.config.mtu_probing {
+            return u32::MAX;
+        }
+        let base = match self.setup.endpoints.remote.is_ipv6() {
+            true => BASE_V6,
+            false => BASE_V4,
+        };
+        effective_mss(&self.config, &self.agreed, base)
+    }
+
+    /// A repair began: of all that flew, did only the small end arrive that a tail loss probe repeated? Then larger segments may be
+    /// swallowed.
+    pub(super) fn suspect_after_probe(&mut self, now: Instant) {
+        let small = u64::from(self.tail_room());
+        let rates = self.rates.as_deref();
+        let probed = rates.is_some_and(|rates| rates.flight.tlp.was_small());
+        if probed && self.snd.in_flight.sacked() <= small {
+            self.suspect_black_hole(now);
+        }
     }
 
     /// Octets of text in the next probe.

@@ -258,45 +258,6 @@ impl Connection {
         }
     }
 
-    fn frto(&self) -> Frto {
-        self.rates
-            .as_deref()
-            .map_or(Frto::Off, |rates| rates.flight.frto)
-    }
-
-    /// A tail loss probe: new text where there is some and the peer's window takes it, or else the end of what flies, whatever
-    /// the congestion window says (RFC 8985 section 7.3).
-    fn plan_tail_probe(&self, max_text: u32) -> Option<Plan> {
-        let rates = self.rates.as_deref().filter(|r| r.flight.tlp.owed)?;
-        debug_assert!(rates.flight.tlp.may_probe(), "it was not owed then");
-        let (reason, room) = (Reason::TailLossProbe, self.room().min(max_text.max(1)));
-        let new = self.snd.unsent().min(self.snd.usable_window()).min(room);
-        let new = self.contiguous(self.snd.nxt, new);
-        if new > 0 {
-            let fin =
-                self.snd.fin_due() && new == self.snd.unsent() && self.snd.usable_window() > new;
-            return Some(Plan {
-                reason,
-                seq: self.snd.nxt,
-                len: new,
-                fin,
-            });
-        }
-        let (start, octets) = self.snd.in_flight.tail(room)?;
-        if !(start + octets).at_or_before(self.snd.una + self.snd.wnd) {
-            return None;
-        }
-        let (text, fin) = self.snd.text_and_fin(start, start + octets);
-        let whole = self.contiguous(start, text);
-        let fin = fin && whole == text;
-        (whole > 0 || fin).then_some(Plan {
-            reason,
-            seq: start,
-            len: whole,
-            fin,
-        })
-    }
-
     /// `new_text` without the congestion window: what the peer's window alone says.
     pub(super) fn new_text(&self, max_text: u32) -> Verdict {
         self.snd.new_text(&self.allowance(max_text))
@@ -314,7 +275,7 @@ impl Connection {
     }
 
     /// Octets of text that a segment carries now: SACK blocks take their part of it (RFC 9293 section 3.7.1).
-    fn room(&self) -> u32 {
+    pub(super) fn room(&self) -> u32 {
         let sack = self.sack_len();
         self.snd.mss.saturating_sub(sack).max(1)
     }

@@ -78,6 +78,7 @@ impl Flight {
 
     /// A piece that flew, or was thought lost, was reported for the first time.
     pub(crate) fn on_delivered(&mut self, arrival: &Arrival, sent: &Sent) {
+        self.tlp.on_heard();
         self.delivery
             .on_delivered(arrival.now, &sent.path, sent.at, sent.len());
         let left = crate::options::timestamp(sent.at, arrival.offset);

@@ -25,6 +25,10 @@ pub(crate) struct Tlp {
     again: bool,
     /// A round trip was measured since the last probe.
     measured: bool,
+    /// The last probe repeated less than a full segment.
+    small: bool,
+    /// Nothing was heard since it left.
+    unanswered: bool,
 }
 
 /// What an acknowledgement said about the probe.
@@ -44,6 +48,8 @@ impl Tlp {
             end: None,
             again: false,
             measured: true,
+            small: false,
+            unanswered: false,
         }
     }
 
@@ -79,6 +85,28 @@ impl Tlp {
         self.end = Some(nxt);
         self.again = again;
         self.measured = false;
+        self.small = false;
+    }
+
+    /// It repeated so little that it passes wherever anything does.
+    pub(crate) fn on_sent_small(&mut self) {
+        self.small = true;
+        self.unanswered = true;
+    }
+
+    /// The last probe was small: what it drew says little about full segments.
+    pub(crate) fn was_small(&self) -> bool {
+        self.small
+    }
+
+    /// A small probe left, and nothing was heard.
+    pub(crate) fn is_small_unanswered(&self) -> bool {
+        self.small && self.unanswered
+    }
+
+    /// Something that flew has arrived.
+    pub(crate) fn on_heard(&mut self) {
+        self.unanswered = false;
     }
 
     /// The timer fired, or recovery began: the probe that flies tells nothing more.

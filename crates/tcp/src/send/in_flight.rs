@@ -2,6 +2,8 @@
 
 mod figures;
 pub(crate) mod judge;
+mod ranges;
+mod sack;
 
 use alloc::collections::VecDeque;
 
@@ -217,76 +219,6 @@ impl InFlight {
         self.records.insert(index + 1, rest);
     }
 
-    /// The peer reported `left .. right` (RFC 2018). Returns octets newly reported.
-    pub(crate) fn mark_sacked(&mut self, block: (SeqNum, SeqNum), mss: u32, hear: Hear<'_>) -> u64 {
-        let (left, right) = block;
-        let step = if self.records.len() < EXACT {
-            1
-        } else {
-            mss.max(1)
-        };
-        let first = self.find(left);
-        let (mut index, mut newly) = (first, 0);
-        while let Some(sent) = self.records.get(index).copied() {
-            if sent.start.at_or_after(right) {
-                break;
-            }
-            let from = left
-                .later(sent.start)
-                .distance_from(sent.start)
-                .next_multiple_of(step);
-            let to = match right.before(sent.end) {
-                true => right.distance_from(sent.start) / step * step,
-                false => sent.end.distance_from(sent.start),
-            };
-            if sent.fate != Fate::Sacked && from < to {
-                if from > 0 {
-                    self.split(index, sent.start + from);
-                    index += 1;
-                }
-                if sent.start + to != sent.end {
-                    self.split(index, sent.start + to);
-                }
-                newly += self.set_fate(index, Fate::Sacked);
-                if let Some(sent) = self.records.get(index) {
-                    hear(sent);
-                }
-                let edge = sent.start + to;
-                self.highest_sacked = Some(self.highest_sacked.map_or(edge, |e| e.later(edge)));
-            }
-            index += 1;
-        }
-        if newly > 0 {
-            self.join_sacked(first.saturating_sub(1), right);
-        }
-        newly
-    }
-
-    /// Makes one record of neighbours that SACK reported, from the one at `index` up to `right`: a report that grows
-    /// with every acknowledgement stays cheap to take.
-    fn join_sacked(&mut self, mut index: usize, right: SeqNum) {
-        while self
-            .records
-            .get(index)
-            .is_some_and(|sent| sent.start.before(right))
-        {
-            let run = self
-                .records
-                .range(index..)
-                .take_while(|sent| sent.fate == Fate::Sacked);
-            let (mut joined, mut last, mut latest) = (0, None, Instant::ZERO);
-            for sent in run {
-                (joined, last, latest) = (joined + 1, Some(*sent), latest.max(sent.at));
-            }
-            if let (Some(sent), Some(last)) = (self.records.get_mut(index), last) {
-                sent.end = last.end;
-                sent.at = latest;
-                self.records.drain(index + 1..index + joined);
-            }
-            index += 1;
-        }
-    }
-
     /// Changes a record's fate and the sums with it; returns its octets.
     fn set_fate(&mut self, index: usize, fate: Fate) -> u64 {
         let Some(sent) = self.records.get_mut(index) else {
@@ -388,112 +320,6 @@ impl InFlight {
             .map_or(self.lost_hint, |sent| sent.start);
     }
 
-    /// What flies in records of more than `mss` octets is lost. Answers whether there was any.
-    pub(crate) fn mark_larger_lost(&mut self, mss: u32) -> bool {
-        let before = self.lost;
-        for index in 0..self.records.len() {
-            let larger = |sent: &Sent| sent.fate == Fate::Flying && sent.len() > u64::from(mss);
-            if self.records.get(index).is_some_and(larger) {
-                self.set_fate(index, Fate::Lost);
-            }
-        }
-        self.lost > before
-    }
-
-    /// The records that overlap `start .. end`.
-    fn within(&self, start: SeqNum, end: SeqNum) -> core::ops::Range<usize> {
-        let first = self.find(start);
-        let last = self
-            .records
-            .partition_point(|sent| sent.start.before(end))
-            .max(first);
-        first..last
-    }
-
-    /// What flies of `start .. end`, whole records, is lost.
-    pub(crate) fn mark_lost_within(&mut self, start: SeqNum, end: SeqNum) {
-        for index in self.within(start, end) {
-            if self
-                .records
-                .get(index)
-                .is_some_and(|sent| sent.fate == Fate::Flying && !sent.retransmitted)
-            {
-                self.set_fate(index, Fate::Lost);
-            }
-        }
-    }
-
-    /// Octets of the records in `start .. end` that are lost.
-    fn lost_within(&self, start: SeqNum, end: SeqNum) -> u64 {
-        let records = self.records.range(self.within(start, end));
-        let lost = records.filter(|sent| sent.fate == Fate::Lost);
-        lost.map(Sent::len).sum()
-    }
-
-    /// Whether any of `start .. end` is lost.
-    pub(crate) fn is_lost_within(&self, start: SeqNum, end: SeqNum) -> bool {
-        self.lost > 0 && self.lost_within(start, end) > 0
-    }
-
-    /// Whether all that is lost lies in `start .. end`.
-    pub(crate) fn is_all_lost_within(&self, start: SeqNum, end: SeqNum) -> bool {
-        self.lost > 0 && self.lost_within(start, end) == self.lost
-    }
-
-    /// Octets of the record that holds `seq`; zero: none does.
-    pub(crate) fn record_len(&self, seq: SeqNum) -> u32 {
-        self.records
-            .get(self.find(seq))
-            .map_or(0, |sent| sent.end.distance_from(sent.start))
-    }
-
-    /// Whether SACK reported as much as a segment of `mss` octets in one piece, some of it sent no earlier than the oldest octet
-    /// was sent last: what arrived earlier tells nothing about what the path carries now.
-    pub(crate) fn has_newer_sacked_segment(&self, mss: u32) -> bool {
-        let Some(oldest) = self.records.front() else {
-            return false;
-        };
-        let sacked = |sent: &Sent| {
-            sent.fate == Fate::Sacked && sent.at >= oldest.at && sent.len() >= u64::from(mss)
-        };
-        self.sacked > 0 && self.records.iter().any(sacked)
-    }
-
-    /// IsLost() of RFC 6675 section 4 for all records: lost is what was never sent again and has more than
-    /// `threshold - 1` segments' worth of SACKed octets above it. Returns octets newly lost.
-    pub(crate) fn mark_lost_below_sacks(&mut self, threshold: u8, mss: u32, hear: Hear<'_>) -> u64 {
-        let Some(highest) = self.highest_sacked else {
-            return 0;
-        };
-        let enough = u64::from(threshold.saturating_sub(1)) * u64::from(mss);
-        let mut above = 0;
-        let mut index = self.find(highest - 1) + 1;
-        while index > 0 && above <= enough {
-            index -= 1;
-            match self.records.get(index) {
-                Some(sent) if sent.fate == Fate::Sacked => above += sent.len(),
-                _ => {}
-            }
-        }
-        if above <= enough {
-            return 0;
-        }
-        let mut newly = 0;
-        // Downwards, until a record was judged before: everything below it was, too.
-        while index > 0 {
-            index -= 1;
-            match self.records.get(index) {
-                Some(sent) if sent.fate == Fate::Flying && !sent.retransmitted => {
-                    hear(sent);
-                    newly += self.set_fate(index, Fate::Lost);
-                }
-                Some(sent) if sent.fate == Fate::Sacked => {}
-                _ => break,
-            }
-        }
-        newly
-    }
-
     /// The first loss that is still to be sent again: its start and its octets.
     pub(crate) fn next_lost(&self) -> Option<(SeqNum, u32)> {
         self.next_lost_record()
@@ -521,8 +347,8 @@ impl InFlight {
         self.sacked
     }
 
-    /// The last `mss` octets at most of what is not acknowledged, and not reported: what a tail loss probe repeats.
-    pub(crate) fn tail(&self, mss: u32) -> Option<(SeqNum, u32)> {
+    /// The last segment of what is not acknowledged, and not reported, or `most` octets of it: what a tail loss probe repeats.
+    pub(crate) fn tail(&self, mss: u32, most: u32) -> Option<(SeqNum, u32)> {
         let last = self.records.back()?;
         if last.fate != Fate::Flying {
             return None;
@@ -530,10 +356,11 @@ impl InFlight {
         let len = last.end.distance_from(last.start);
         // Cut where a whole number of segments ends, as it was cut when it first went.
         let mss = mss.max(1);
-        let tail = match len % mss {
+        let segment = match len % mss {
             0 => mss.min(len),
             rest => rest,
         };
+        let tail = segment.min(most.max(1));
         Some((last.end - tail, tail))
     }
 

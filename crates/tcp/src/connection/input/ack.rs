@@ -147,6 +147,7 @@ impl Connection {
         let repairing = self.recovery.in_recovery();
         self.recover(cx, &evidence);
         if self.recovery.in_recovery() && !repairing {
+            self.suspect_after_probe(cx.now);
             self.ecn.on_reduced(self.snd.nxt);
         }
         let marked = self.process_echo(cx.now, segment, prior);
