@@ -4,7 +4,7 @@ use woshou_drill::{Config, Leniency, Profile, Report, Status, run};
 
 /// A server's connection, without timestamps: the script's descriptor 4, MSS 1,000, times end at 0.2.
 const SERVER: &str = "
-`sysctl -q net.ipv4.tcp_timestamps=0`
+`sysctl -q net.ipv4.tcp_timestamps=0 net.ipv4.tcp_early_retrans=0`
 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
 +0 setsockopt(3, SOL_SOCKET, SO_REUSEADDR, [1], 4) = 0
 +0 bind(3, ..., ...) = 0

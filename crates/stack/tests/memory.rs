@@ -140,7 +140,8 @@ fn windows_shut_for_ever() {
     }
     still_serves(&mut pair, listener);
     // Nobody was reset who may still go on; those that do not for long make room.
-    run(&mut pair, Duration::from_secs(25));
+    // The probes double from SRTT and 200 ms (decision 023).
+    run(&mut pair, Duration::from_secs(30));
     assert!(ended_for_memory(&pair, &attackers) > 0);
     assert_eq!(pair.stacks[1].memory().pressure, Pressure::Plenty);
 }
