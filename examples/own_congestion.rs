@@ -100,7 +100,10 @@ impl CongestionControl for ByDelay {
 
     fn on_trouble(&mut self, _now: Instant, trouble: Trouble, _in_flight: u64) {
         match trouble {
-            Trouble::Idle => self.cwnd = self.cwnd.min(self.initial_window),
+            Trouble::Idle => {
+                self.before = None;
+                self.cwnd = self.cwnd.min(self.initial_window);
+            }
             _ => {
                 self.before = Some((self.cwnd, self.ssthresh));
                 self.ssthresh = (self.cwnd / 2).max(2 * self.mss);
@@ -112,9 +115,8 @@ impl CongestionControl for ByDelay {
         }
     }
 
-    fn on_recovered(&mut self, _now: Instant) {
-        self.before = None;
-    }
+    // What was before is kept: that the alarm was false may show after the repair.
+    fn on_recovered(&mut self, _now: Instant) {}
 
     fn undo(&mut self, _now: Instant) {
         if let Some((cwnd, ssthresh)) = self.before.take() {

@@ -150,7 +150,8 @@ pub trait CongestionControl: Debug + Send {
     /// The loss that [`Trouble::Loss`] or [`Trouble::Timeout`] announced is repaired.
     fn on_recovered(&mut self, now: Instant);
     /// The last [`Trouble::Loss`] or [`Trouble::Timeout`] was a false alarm: back to what was before it (RFC 4015 section 3.2,
-    /// RFC 5682 section 3, RFC 3708). No `on_recovered` follows.
+    /// RFC 5682 section 3, RFC 3708). No `on_recovered` follows, but one may have come before: the reports that all of it went in
+    /// vain take a round trip longer than the repair. So keep what was before a repair until the next trouble.
     fn undo(&mut self, now: Instant);
     /// The window was not used for long: it shrinks to `window` octets where it is larger, and the threshold rises to `threshold`
     /// where it is lower (RFC 7661 section 4.4.3). For algorithms whose window says nothing about the path: nothing to do.

@@ -76,6 +76,11 @@ impl EcnState {
         self.cwr = true;
     }
 
+    /// The last reduction was for nothing, and is taken back: nothing is paid for.
+    pub(crate) fn on_undone(&mut self) {
+        self.reduced = None;
+    }
+
     /// A segment with text arrived; returns whether marks began to be echoed with it. The peer's CWR ends the echo, and a mark on that
     /// very packet begins it again (RFC 3168 section 6.1.3).
     pub(crate) fn on_text(&mut self, cwr: bool, marked: bool) -> bool {

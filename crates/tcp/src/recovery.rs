@@ -69,6 +69,8 @@ pub(crate) struct Evidence {
     pub(crate) sacked: u64,
     /// It is a duplicate acknowledgement (RFC 5681 section 2).
     pub(crate) duplicate: bool,
+    /// It repeats SND.UNA and the window, without text and without SACK blocks.
+    pub(crate) bare: bool,
     /// SACK was agreed.
     pub(crate) sack: bool,
     /// A probe of the path's MTU that flies: its loss is no sign of congestion (RFC 4821 section 7.5).
@@ -90,6 +92,15 @@ pub(crate) struct Evidence {
     pub(crate) rules: LossDetection,
     pub(crate) srtt: Option<Duration>,
     pub(crate) min_rtt: Option<Duration>,
+}
+
+/// What an acknowledgement led to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conclusion {
+    /// How an alarm turned out to be false.
+    pub(crate) alarm: Option<FalseAlarm>,
+    /// A tail loss probe had repaired a loss: the window fell for it, and no recovery begins.
+    pub(crate) probe_repaired: bool,
 }
 
 /// What loss recovery works on.
@@ -161,13 +172,8 @@ impl Recovery {
         }
     }
 
-    /// Draws the conclusions from an acknowledgement: takes false alarms back, marks losses, enters and leaves recovery. Answers
-    /// how an alarm turned out to be false.
-    pub(crate) fn on_ack(
-        &mut self,
-        evidence: &Evidence,
-        sender: &mut Sender<'_>,
-    ) -> Option<FalseAlarm> {
+    /// Draws the conclusions from an acknowledgement: takes false alarms back, marks losses, enters and leaves recovery.
+    pub(crate) fn on_ack(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) -> Conclusion {
         let before = self.phase;
         let alarm = self.false_alarm(evidence, sender);
         if alarm.is_some() {
@@ -185,14 +191,19 @@ impl Recovery {
         };
         sender.tell_losses();
         if lost {
-            self.judge(evidence.probe, evidence.paid, evidence.missing, sender);
+            // What was paid for a false alarm is given back.
+            let paid = evidence.paid && alarm.is_none();
+            self.judge(evidence.probe, paid, evidence.missing, sender);
         }
         if !sender.send.in_flight.has_lost() {
             self.owed = None;
         }
         self.reduce(evidence, lost, sender);
-        self.judge_probe(evidence, sender);
-        alarm
+        let probe_repaired = self.judge_probe(evidence, sender);
+        Conclusion {
+            alarm,
+            probe_repaired,
+        }
     }
 
     /// A duplicate acknowledgement.
@@ -278,6 +289,9 @@ impl Recovery {
                 if sender.send.una.at_or_after(until) =>
             {
                 sender.congestion.on_recovered(sender.now);
+                if let Some(flight) = sender.flight.as_deref_mut() {
+                    flight.undo.on_repaired(sender.send.nxt);
+                }
                 *self = Self {
                     repaired: Some(until),
                     ..Self::new()
@@ -369,8 +383,9 @@ impl Recovery {
         if let Some(flight) = sender.flight.as_deref_mut() {
             let open = self.phase == Phase::Open;
             flight.undo.begin(una, nxt, !open);
-            // Not where a repair was under way (RFC 5682 section 3.1).
-            flight.frto = match open && rules.frto && !reneged {
+            // Not where a repair was under way; but where the timer fires for the same segment again (RFC 5682 section 3.1).
+            let repeats = self.timed_out == Some(una) && matches!(flight.frto, Frto::First(_));
+            flight.frto = match (open || repeats) && rules.frto && !reneged {
                 true => Frto::First(nxt),
                 false => Frto::Off,
             };
@@ -447,6 +462,7 @@ mod tests {
                     .octets,
                 sacked: 0,
                 duplicate: octets == 0,
+                bare: octets == 0,
                 sack: false,
                 probe: None,
                 paid: false,

@@ -118,6 +118,8 @@ enum AckPhase {
 /// What a false alarm brings back (section 2.15).
 #[derive(Clone, Copy, Debug, Default)]
 struct Undo {
+    /// The loss is repaired: the next is another.
+    repaired: bool,
     /// BBR.undo_state: what a loss ended.
     state: Option<State>,
     bw_shortterm: u64,
@@ -367,7 +369,9 @@ impl CongestionControl for Bbr {
 
     fn on_recovered(&mut self, _now: Instant) {
         self.loss_recovery = None;
-        self.undo = None;
+        if let Some(undo) = &mut self.undo {
+            undo.repaired = true;
+        }
         self.restore_cwnd();
     }
 

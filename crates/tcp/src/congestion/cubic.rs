@@ -39,6 +39,8 @@ struct Before {
     ssthresh: u64,
     curve: Curve,
     careful: bool,
+    /// That trouble is over: the next is another.
+    repaired: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +82,7 @@ impl Cubic {
             ssthresh: self.ssthresh,
             curve: self.curve,
             careful: self.limit.careful,
+            repaired: false,
         };
         self.before = Some(Box::new(before));
     }
@@ -87,7 +90,7 @@ impl Cubic {
     /// The repair of a loss turned into a timeout: the same congestion, for which ssthresh has fallen.
     fn repairs_loss(&self) -> bool {
         let before = self.before.as_deref();
-        before.is_some_and(|before| before.trouble == Trouble::Loss)
+        before.is_some_and(|before| before.trouble == Trouble::Loss && !before.repaired)
     }
 
     fn on_timeout(&mut self) {
@@ -108,6 +111,7 @@ impl Cubic {
         }
         self.cwnd = self.cwnd.min(self.initial_window.max(self.mss));
         self.curve.end();
+        self.before = None;
     }
 
     /// Time passed in which the window could not grow: the curve's does not (section 4.2).
@@ -195,7 +199,9 @@ impl CongestionControl for Cubic {
     }
 
     fn on_recovered(&mut self, _now: Instant) {
-        self.before = None;
+        if let Some(before) = &mut self.before {
+            before.repaired = true;
+        }
         self.cwnd = self.cwnd.max(2 * self.mss);
     }
 
@@ -471,8 +477,7 @@ mod tests {
             &[Trouble::Loss, Trouble::Timeout],
         ] {
             let mut control = make(1000);
-            control.on_trouble(at(5), Trouble::Loss, 0);
-            control.on_recovered(at(100));
+            control.on_trouble(at(5), Trouble::Marked, 0);
             for round in 0..20 {
                 grows(&mut *control, at(100 + 100 * round), 300_000);
             }
@@ -490,12 +495,30 @@ mod tests {
     }
 
     #[test]
-    fn what_is_repaired_marked_or_outgrown_is_not_restored() {
+    fn a_repaired_loss_is_restored_until_the_next_trouble() {
+        for (next, restored) in [
+            (None, (100_000, u64::MAX)),
+            (Some(Trouble::Loss), (70_000, 70_000)),
+            (Some(Trouble::Timeout), (70_000, 70_000)),
+            (Some(Trouble::Marked), (49_000, 49_000)),
+            (Some(Trouble::Idle), (10_000, 70_000)),
+        ] {
+            let mut control = Cubic::factory().make(1000, 10_000);
+            control.take_over(at(1), 100_000, u64::MAX);
+            control.on_trouble(at(5), Trouble::Loss, 0);
+            control.on_recovered(at(100));
+            if let Some(next) = next {
+                control.on_trouble(at(101), next, 0);
+            }
+            control.undo(at(102));
+            assert_eq!(windows(&*control), restored, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_marked_or_outgrown_is_not_restored() {
         let mut control = make(100);
         control.on_trouble(at(5), Trouble::Loss, 0);
-        control.on_recovered(at(100));
-        control.undo(at(101));
-        assert_eq!(windows(&*control), (70_000, 70_000), "repaired");
         control.on_trouble(at(105), Trouble::Timeout, 0);
         control.on_trouble(at(106), Trouble::Marked, 0);
         control.undo(at(107));

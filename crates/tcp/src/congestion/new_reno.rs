@@ -21,6 +21,8 @@ pub struct NewReno {
     limit: Limit,
     /// cwnd and ssthresh before the last loss or timeout.
     before: Option<(u64, u64)>,
+    /// That trouble is over: the next is another.
+    repaired: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,7 @@ impl NewReno {
             acked_in_avoidance: 0,
             limit: Limit::default(),
             before: None,
+            repaired: false,
         }
     }
 
@@ -95,7 +98,10 @@ impl CongestionControl for NewReno {
     fn on_trouble(&mut self, _now: Instant, trouble: Trouble, in_flight: u64) {
         if matches!(trouble, Trouble::Loss | Trouble::Timeout) {
             // Where a repair turns into a timeout, what was before both.
-            self.before.get_or_insert((self.cwnd, self.ssthresh));
+            if self.before.is_none() || self.repaired {
+                self.before = Some((self.cwnd, self.ssthresh));
+            }
+            self.repaired = false;
         }
         match trouble {
             Trouble::Loss => {
@@ -110,14 +116,17 @@ impl CongestionControl for NewReno {
             }
             // RFC 5681 section 4.1: RW = min(IW, cwnd).
             // Segments may have grown since (path MTU): less than one of them would never leave.
-            Trouble::Idle => self.cwnd = self.cwnd.min(self.initial_window.max(self.mss)),
+            Trouble::Idle => {
+                self.before = None;
+                self.cwnd = self.cwnd.min(self.initial_window.max(self.mss));
+            }
         }
     }
 
     fn on_recovered(&mut self, _now: Instant) {
         self.cwnd = self.cwnd.max(2 * self.mss);
         self.acked_in_avoidance = 0;
-        self.before = None;
+        self.repaired = true;
     }
 
     fn undo(&mut self, _now: Instant) {
@@ -233,7 +242,19 @@ mod tests {
         control.on_trouble(Instant::ZERO, Trouble::Loss, 10_000);
         control.on_recovered(Instant::ZERO);
         control.undo(Instant::ZERO);
-        assert_eq!(control.window(), 5000, "repaired: no alarm to take back");
+        assert_eq!(control.window(), 10_000, "D-SACKs come after the repair");
+        for (left, flew) in [(5000, 10_000), (2500, 5000)] {
+            control.on_trouble(Instant::ZERO, Trouble::Loss, flew);
+            control.on_recovered(Instant::ZERO);
+            assert_eq!(control.window(), left);
+        }
+        control.undo(Instant::ZERO);
+        assert_eq!(control.window(), 5000, "the first of the two was no alarm");
+        control.on_trouble(Instant::ZERO, Trouble::Loss, 5000);
+        control.on_recovered(Instant::ZERO);
+        control.on_trouble(Instant::ZERO, Trouble::Marked, 2500);
+        control.undo(Instant::ZERO);
+        assert_eq!(control.window(), 2000, "a mark is no false alarm");
     }
 
     /// Found by the fuzzer of two stacks: an initial window of one small segment, a path that then carried larger ones, and

@@ -19,7 +19,8 @@ impl Connection {
         let path = flight.delivery.on_send(now, octets, flying);
         flight.prr.on_sent(octets);
         if let Frto::Second { left, .. } = &mut flight.frto {
-            *left = left.saturating_sub(2);
+            let segments = u8::try_from(octets.div_ceil(mss.max(1))).unwrap_or(u8::MAX);
+            *left = left.saturating_sub(segments);
         }
         if plan.reason == Reason::TailLossProbe {
             flight.tlp.on_sent(range.1, false);
@@ -45,6 +46,10 @@ impl Connection {
             flight.rack.on_sent_again(range.0, range.1, now);
         }
         if plan.reason.is_retransmission() {
+            if matches!(flight.frto, Frto::Second { .. }) {
+                // What is acknowledged from now on tells nothing of the timeout.
+                flight.frto = Frto::Off;
+            }
             flight.undo.on_sent_again(range.1, octets, stamp);
         }
         if plan.reason == Reason::TailLossProbe {
@@ -90,7 +95,10 @@ impl Connection {
                 fin,
             });
         }
-        let (start, octets) = self.snd.in_flight.tail(room, self.tail_room())?;
+        let (start, octets) = self
+            .snd
+            .in_flight
+            .tail((room, self.tail_room()), self.snd.fin)?;
         if !(start + octets).at_or_before(self.snd.una + self.snd.wnd) {
             return None;
         }
@@ -157,8 +165,18 @@ impl Connection {
             cx.trace(&self.setup.endpoints, || TraceEvent::TimerFired { timer });
             tlp.due = Instant::MAX;
             tlp.owed = tlp.may_probe();
-            // The timer of retransmissions is the last resort, and begins again (section 7.3).
+            // The timer of retransmissions is the last resort, and begins again, whether a probe leaves or not (section 7.3).
             self.timers.stop(Timer::Retransmission);
+            if self.plan_tail_probe(u32::MAX).is_none() {
+                self.forget_tail_probe();
+            }
+        }
+    }
+
+    /// What cannot go when it is due does not go later: the window would open to a probe of long ago.
+    fn forget_tail_probe(&mut self) {
+        if let Some(rates) = self.rates.as_deref_mut() {
+            rates.flight.tlp.stop();
         }
     }
 

@@ -124,7 +124,7 @@ impl Connection {
         let next = self.snd.in_flight.next_lost_record()?;
         let (start, lost) = (next.start, next.end.distance_from(next.start));
         let by_rack = next.by_rack;
-        if self.recovery.owed.is_none() && self.frto() != Frto::Off {
+        if self.recovery.owed.is_none() && self.waits_for_frto() {
             // Nothing else goes again before it is known whether the timer fired in vain (RFC 5682).
             return None;
         }
@@ -255,6 +255,18 @@ impl Connection {
                 fin: true,
             }),
             _ => None,
+        }
+    }
+
+    /// Whether nothing may go again before an acknowledgement tells of the timeout. Where it is new text that has to draw it, and
+    /// none can go (Nagle, a window that shrank), nothing is waited for (RFC 5682 section 3.1, step 2 b).
+    fn waits_for_frto(&self) -> bool {
+        match self.frto() {
+            Frto::Off => false,
+            Frto::First(_) => true,
+            Frto::Second { left, .. } => {
+                left == 0 || matches!(self.new_text(u32::MAX), Verdict::Send(_))
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! Stories of two connections in virtual time, one connection against segments made by hand, and both at random.
 
+mod alarms;
 mod attacks;
 mod bench;
 mod chaos;

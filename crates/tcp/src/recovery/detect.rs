@@ -153,21 +153,23 @@ impl Recovery {
         });
     }
 
-    /// RFC 8985 section 7.4.2: did a tail loss probe repair a loss?
-    pub(super) fn judge_probe(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) {
+    /// RFC 8985 section 7.4.2: did a tail loss probe repair a loss, for which the window fell?
+    pub(super) fn judge_probe(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) -> bool {
         let una = sender.send.una;
         let flying = flight_size(sender.send, sender.congestion).max(sender.used);
         let Some(flight) = sender.flight.as_deref_mut() else {
-            return;
+            return false;
         };
-        let twice = evidence.dsack.is_some();
-        let bare = evidence.acked == 0 && evidence.sacked == 0;
-        let outcome = flight.tlp.on_ack(una, twice, bare);
-        if outcome == Outcome::RepairedLoss && self.phase == Phase::Open && !evidence.paid {
-            flight.undo.forget();
-            let (now, congestion) = (sender.now, &mut *sender.congestion);
-            congestion.on_trouble(now, Trouble::Loss, flying);
-            congestion.on_recovered(now);
+        let twice = evidence.dsack.map(|(_, right)| right);
+        let outcome = flight.tlp.on_ack(una, twice, evidence.bare);
+        let is_news = outcome == Outcome::RepairedLoss && self.phase == Phase::Open;
+        if !is_news || evidence.paid {
+            return false;
         }
+        flight.undo.forget();
+        let (now, congestion) = (sender.now, &mut *sender.congestion);
+        congestion.on_trouble(now, Trouble::Loss, flying);
+        congestion.on_recovered(now);
+        true
     }
 }

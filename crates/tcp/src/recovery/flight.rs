@@ -13,6 +13,9 @@ use crate::send::in_flight::Sent;
 use crate::seq::SeqNum;
 use crate::time::Instant;
 
+/// Records of what was declared lost that there is room for from one input to the next.
+const KEPT: usize = 64;
+
 /// The memory of loss recovery and of rate samples.
 #[derive(Debug)]
 pub(crate) struct Flight {
@@ -106,5 +109,9 @@ impl Flight {
     pub(crate) fn forget_declared(&mut self) {
         self.told = 0;
         self.declared.clear();
+        if self.declared.capacity() > KEPT {
+            // One great loss is no reason to hold room for the next.
+            self.declared = Vec::new();
+        }
     }
 }

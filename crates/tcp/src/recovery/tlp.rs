@@ -115,12 +115,18 @@ impl Tlp {
         self.end = None;
     }
 
-    /// TLP_process_ack, section 7.4.2. `dsack` ends at the probe's end, or `duplicate` without any SACK: both copies arrived.
-    pub(crate) fn on_ack(&mut self, una: SeqNum, dsack: bool, duplicate: bool) -> Outcome {
+    /// TLP_process_ack, section 7.4.2. A D-SACK that ends where the probe did, or a `duplicate` without any SACK: both copies
+    /// arrived.
+    pub(crate) fn on_ack(
+        &mut self,
+        una: SeqNum,
+        dsack: Option<SeqNum>,
+        duplicate: bool,
+    ) -> Outcome {
         let Some(end) = self.end.filter(|end| una.at_or_after(*end)) else {
             return Outcome::Nothing;
         };
-        if !self.again || dsack {
+        if !self.again || dsack == Some(end) {
             self.end = None;
         } else if una.after(end) {
             self.end = None;
@@ -148,23 +154,30 @@ mod tests {
     fn what_an_acknowledgement_says_of_a_probe() {
         let end = SeqNum(5);
         // (again, una, dsack, duplicate) -> (outcome, still flies)
+        let (other, probe) = (Some(SeqNum(4)), Some(end));
         for (again, una, dsack, duplicate, outcome, flies) in [
-            (true, 4, false, false, Outcome::Nothing, true),
-            (true, 4, true, true, Outcome::Nothing, true),
-            (false, 5, false, false, Outcome::Nothing, false),
-            (true, 5, false, false, Outcome::Nothing, true),
-            (true, 5, true, false, Outcome::Nothing, false),
-            (true, 5, false, true, Outcome::Nothing, false),
-            (true, 6, true, false, Outcome::Nothing, false),
-            (true, 6, false, false, Outcome::RepairedLoss, false),
-            (false, 6, false, false, Outcome::Nothing, false),
+            (true, 4, None, false, Outcome::Nothing, true),
+            (true, 4, probe, true, Outcome::Nothing, true),
+            (false, 5, None, false, Outcome::Nothing, false),
+            (true, 5, None, false, Outcome::Nothing, true),
+            (true, 5, other, false, Outcome::Nothing, true),
+            (true, 5, probe, false, Outcome::Nothing, false),
+            (true, 5, None, true, Outcome::Nothing, false),
+            (true, 6, probe, false, Outcome::Nothing, false),
+            (true, 6, other, false, Outcome::RepairedLoss, false),
+            (true, 6, None, false, Outcome::RepairedLoss, false),
+            (false, 6, None, false, Outcome::Nothing, false),
         ] {
             let mut tlp = Tlp::new();
             tlp.on_sent(end, again);
             let got = tlp.on_ack(SeqNum(una), dsack, duplicate);
-            assert_eq!(got, outcome, "{again} {una} {dsack} {duplicate}");
+            assert_eq!(got, outcome, "{again} {una} {dsack:?} {duplicate}");
             tlp.on_measured();
-            assert_eq!(!tlp.may_probe(), flies, "{again} {una} {dsack} {duplicate}");
+            assert_eq!(
+                !tlp.may_probe(),
+                flies,
+                "{again} {una} {dsack:?} {duplicate}"
+            );
         }
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct Undo {
     unexplained: u64,
     /// Anything was sent again.
     any: bool,
+    /// SND.NXT when the repair ended: what comes twice is told before it is acknowledged. `None`: it goes on.
+    over: Option<SeqNum>,
 }
 
 /// F-RTO (RFC 5682 sections 2.1 and 3.1).
@@ -49,6 +51,12 @@ impl Undo {
         };
     }
 
+    /// All that was in doubt is acknowledged, with SND.NXT at `nxt`. What went again in vain may still come: for a round trip
+    /// D-SACKs tell of it (RFC 3708 section 3, "the previous window of data").
+    pub(crate) fn on_repaired(&mut self, nxt: SeqNum) {
+        self.over = self.episode.map(|_| nxt);
+    }
+
     /// There is nothing to take back any more.
     pub(crate) fn forget(&mut self) {
         *self = Self::default();
@@ -75,6 +83,9 @@ impl Undo {
     /// SND.UNA moved to `una`: the first acknowledgement of what went again first tells, by its TSecr (RFC 3522 section 3.2,
     /// step 4).
     pub(crate) fn on_progress(&mut self, una: SeqNum, echo: Option<u32>) -> Option<FalseAlarm> {
+        if self.over.is_some_and(|nxt| una.after(nxt)) {
+            self.forget();
+        }
         if !self.is_first_covered(una) {
             return None;
         }

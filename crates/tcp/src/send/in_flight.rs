@@ -347,20 +347,23 @@ impl InFlight {
         self.sacked
     }
 
-    /// The last segment of what is not acknowledged, and not reported, or `most` octets of it: what a tail loss probe repeats.
-    pub(crate) fn tail(&self, mss: u32, most: u32) -> Option<(SeqNum, u32)> {
+    /// The last segment of what is not acknowledged, and not reported, or `most` octets of its text: what a tail loss probe
+    /// repeats. With it goes the FIN, if `fin` is its number.
+    pub(crate) fn tail(&self, room: (u32, u32), fin: Option<SeqNum>) -> Option<(SeqNum, u32)> {
+        let (mss, most) = room;
         let last = self.records.back()?;
         if last.fate != Fate::Flying {
             return None;
         }
-        let len = last.end.distance_from(last.start);
+        let fin = u32::from(fin.is_some_and(|fin| last.end == fin + 1));
+        let len = last.end.distance_from(last.start) - fin;
         // Cut where a whole number of segments ends, as it was cut when it first went.
         let mss = mss.max(1);
         let segment = match len % mss {
             0 => mss.min(len),
             rest => rest,
         };
-        let tail = segment.min(most.max(1));
+        let tail = segment.min(most.max(1)) + fin;
         Some((last.end - tail, tail))
     }
 

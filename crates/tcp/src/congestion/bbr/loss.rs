@@ -133,12 +133,14 @@ impl Bbr {
     /// SaveStateUponLoss (section 5.5.11.1): once an episode, at its first sign, so that all of it can be undone.
     pub(super) fn save_state_upon_loss(&mut self) {
         self.save_cwnd();
-        self.undo.get_or_insert(Undo {
+        let undo = self.undo.take_if(|undo| !undo.repaired);
+        self.undo = undo.or(Some(Undo {
+            repaired: false,
             state: None,
             bw_shortterm: self.bw_shortterm,
             inflight_shortterm: self.inflight_shortterm,
             inflight_longterm: self.inflight_longterm,
-        });
+        }));
     }
 
     /// HandleSpuriousLossDetection (section 5.5.11.2).

@@ -12,6 +12,7 @@ use crate::options::timestamp;
 use crate::recovery::flight::Arrival;
 use crate::recovery::{Evidence, Phase, Sender};
 use crate::segment::Segment;
+use crate::send::flow::Verdict;
 use crate::send::in_flight::{Acked, Hear, Sent};
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
@@ -132,6 +133,7 @@ impl Connection {
             } else {
                 duplicate
             },
+            bare: self.is_bare_repetition(segment) && heard.acked.octets == 0,
             sack: self.agreed.sack,
             probe: self.mtu_probe(),
             paid: self.agreed.ecn && self.ecn.has_paid_for(self.snd.una),
@@ -139,14 +141,14 @@ impl Connection {
             missing,
             dsack: heard.dsack,
             echo: self.echo(segment),
-            new_text: self.snd.unsent() > 0 && self.snd.usable_window() > 0,
+            new_text: matches!(self.new_text(u32::MAX), Verdict::Send(_)),
             rules: self.config.loss_detection,
             srtt: self.rtt.srtt(),
             min_rtt: self.rtt.min_rtt(),
         };
         let repairing = self.recovery.in_recovery();
-        self.recover(cx, &evidence);
-        if self.recovery.in_recovery() && !repairing {
+        let probe_repaired = self.recover(cx, &evidence);
+        if probe_repaired || (self.recovery.in_recovery() && !repairing) {
             self.suspect_after_probe(cx.now);
             self.ecn.on_reduced(self.snd.nxt);
         }
@@ -211,8 +213,18 @@ impl Connection {
         heard
     }
 
-    /// Draws the conclusions, and tells the watcher of them.
-    fn recover(&mut self, cx: &mut Context<'_>, evidence: &Evidence) {
+    /// Whether it says again what was known, and nothing else (RFC 5681 section 2, RFC 8985 section 7.4.2).
+    fn is_bare_repetition(&self, segment: &Segment<'_>) -> bool {
+        let header = &segment.header;
+        header.ack == self.snd.una
+            && segment.is_empty()
+            && u32::from(header.window) << self.snd.scale == self.snd.wnd
+            && header.options.sack.as_slice().is_empty()
+    }
+
+    /// Draws the conclusions, and tells the watcher of them. Answers whether a tail loss probe had repaired a loss.
+    fn recover(&mut self, cx: &mut Context<'_>, evidence: &Evidence) -> bool {
+        let cwnd = self.congestion.window();
         let used = self.unvalidated_pipe_ack();
         let mut sender = Sender {
             used,
@@ -221,13 +233,17 @@ impl Connection {
             congestion: &mut *self.congestion,
             flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
         };
-        let alarm = self.recovery.on_ack(evidence, &mut sender);
+        let conclusion = self.recovery.on_ack(evidence, &mut sender);
         self.trace_losses(cx);
-        if let Some(by) = alarm {
+        if let Some(by) = conclusion.alarm {
             // A timer that fired in vain says nothing about the path (RFC 4015 section 3.2, step 6).
             self.patience.backoff = 0;
+            if self.congestion.window() > cwnd {
+                self.ecn.on_undone();
+            }
             cx.trace(&self.setup.endpoints, || TraceEvent::Undone { by });
         }
+        conclusion.probe_repaired
     }
 
     /// What was declared lost by the input under way, for those who watch.

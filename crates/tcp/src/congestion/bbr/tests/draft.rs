@@ -246,6 +246,28 @@ fn a_false_alarm_is_undone() {
     }
 }
 
+/// D-SACKs come after the repair; what a loss after it finds is saved anew.
+#[test]
+fn a_false_alarm_is_undone_after_its_repair_until_the_next_loss() {
+    let mut world = deep();
+    world.run_to(State::ProbeBwCruise, 3000);
+    let now = world.now;
+    let bbr = &mut world.flows[0].bbr;
+    for (longterm, next) in [(9_000, None), (8_000, Some(7_000))] {
+        bbr.inflight_longterm = longterm;
+        bbr.on_trouble(now, Trouble::Loss, 0);
+        bbr.inflight_longterm = 5_000;
+        bbr.on_recovered(now);
+        if let Some(next) = next {
+            bbr.inflight_longterm = next;
+            bbr.on_trouble(now, Trouble::Loss, 0);
+            bbr.inflight_longterm = 4_000;
+        }
+        bbr.undo(now);
+        assert_eq!(bbr.inflight_longterm, next.unwrap_or(longterm));
+    }
+}
+
 /// A false alarm ended Startup: it goes on.
 #[test]
 fn startup_goes_on_after_a_false_alarm() {
@@ -322,7 +344,8 @@ fn a_timeout_lets_one_segment_go_and_what_was_comes_back() {
     assert!(still.cwnd < cwnd && still.undo.is_some());
     world.run(now.as_millis() + 30);
     assert_eq!(world.flows[0].bbr.cwnd, cwnd);
-    assert!(world.flows[0].bbr.undo.is_none());
+    let undo = &world.flows[0].bbr.undo;
+    assert!(undo.as_ref().is_some_and(|undo| undo.repaired));
 }
 
 /// Section 3.7.
