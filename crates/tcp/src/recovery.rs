@@ -3,6 +3,7 @@
 
 mod detect;
 pub(crate) mod flight;
+pub(crate) mod least;
 mod prr;
 mod rack;
 mod tlp;

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::{Connection, Rates, initial_window};
 use crate::recovery::Phase;
 use crate::recovery::flight::Flight;
+use crate::recovery::least::Least;
 use crate::time::Instant;
 use crate::validation::Validation;
 
@@ -50,11 +51,12 @@ impl Connection {
 
     pub(super) fn rates_mut(&mut self, now: Instant) -> &mut Rates {
         let (una, nxt) = (self.snd.una, self.snd.nxt);
+        let known = self.rtt.min_rtt();
         self.rates.get_or_insert_with(|| {
             Box::new(Rates {
                 pacer: None,
                 validation: Validation::new(now, una, nxt),
-                flight: Flight::new(una),
+                flight: Flight::new(una, Least::new(now, known)),
             })
         })
     }

@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use super::least::Least;
 use super::prr::Prr;
 use super::rack::Rack;
 use super::tlp::Tlp;
@@ -21,6 +22,8 @@ const KEPT: usize = 64;
 pub(crate) struct Flight {
     pub(crate) delivery: Delivery,
     pub(crate) rack: Rack,
+    /// RACK.min_RTT.
+    pub(crate) least: Least,
     pub(crate) tlp: Tlp,
     pub(crate) prr: Prr,
     pub(crate) undo: Undo,
@@ -46,10 +49,11 @@ pub(crate) struct Arrival {
 }
 
 impl Flight {
-    pub(crate) fn new(una: SeqNum) -> Self {
+    pub(crate) fn new(una: SeqNum, least: Least) -> Self {
         Self {
             delivery: Delivery::default(),
             rack: Rack::new(una),
+            least,
             tlp: Tlp::new(),
             prr: Prr::default(),
             undo: Undo::default(),

@@ -101,6 +101,9 @@ impl Rack {
     pub(crate) fn on_sent_again(&mut self, start: SeqNum, end: SeqNum, at: Instant) {
         match self.again.back_mut() {
             Some(last) if last.2 == at && last.1 == start => last.1 = end,
+            // The same once more, and nothing between: of the time before nothing is left. A window that stays shut is probed
+            // for ever.
+            Some(last) if last.0 == start && last.1 == end => last.2 = at,
             _ => self.again.push_back((start, end, at)),
         }
     }

@@ -144,7 +144,7 @@ impl Connection {
             new_text: matches!(self.new_text(u32::MAX), Verdict::Send(_)),
             rules: self.config.loss_detection,
             srtt: self.rtt.srtt(),
-            min_rtt: self.rtt.min_rtt(),
+            min_rtt: self.recent_min_rtt(),
         };
         let repairing = self.recovery.in_recovery();
         let probe_repaired = self.recover(cx, &evidence);
@@ -179,7 +179,7 @@ impl Connection {
             now: cx.now,
             echo: self.echo(segment),
             offset: self.setup.timestamp_offset,
-            min_rtt: self.rtt.min_rtt().unwrap_or_default(),
+            min_rtt: self.recent_min_rtt().unwrap_or_default(),
         };
         // Out of the connection while its parts are worked on.
         let mut rates = self.rates.take();
@@ -205,10 +205,11 @@ impl Connection {
         if heard.acked.octets > 0 {
             heard.rtt = self.sample_rtt(cx, segment, heard.acked.newest_sent_once);
         }
-        if heard.rtt.is_some()
+        if let Some(rtt) = heard.rtt
             && let Some(rates) = self.rates.as_deref_mut()
         {
             rates.flight.tlp.on_measured();
+            rates.flight.least.on_sample(cx.now, rtt);
         }
         heard
     }
@@ -220,6 +221,11 @@ impl Connection {
             && segment.is_empty()
             && u32::from(header.window) << self.snd.scale == self.snd.wnd
             && header.options.sack.as_slice().is_empty()
+    }
+
+    /// RACK.min_RTT.
+    fn recent_min_rtt(&self) -> Option<Duration> {
+        self.rates.as_deref()?.flight.least.get()
     }
 
     /// Draws the conclusions, and tells the watcher of them. Answers whether a tail loss probe had repaired a loss.

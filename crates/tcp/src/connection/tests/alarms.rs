@@ -349,3 +349,34 @@ fn a_lonely_fin_is_probed_and_repeated() {
         assert_eq!(peer.fire(), [(0.0, 0.01, reason)]);
     }
 }
+
+/// A window that stays shut is probed for ever, and each probe goes again: their memory does not grow.
+#[test]
+fn probes_of_a_shut_window_hold_no_more_room_with_each() {
+    let mut peer = Peer::new(super::unprobed());
+    peer.write(MSS);
+    peer.window = 0;
+    peer.ack(0.0, &[]);
+    for _ in 0..200 {
+        assert_eq!(kinds(&peer.fire()), [Reason::WindowProbe]);
+        peer.ack(0.0, &[]);
+    }
+    let flight = &peer.connection.rates.as_deref().unwrap().flight;
+    assert!(flight.memory() < 1000, "{}", flight.memory());
+}
+
+/// A route that became longer is the round trip after some minutes: late text is waited for as long as it takes there.
+#[test]
+fn racks_round_trip_is_of_the_last_minutes() {
+    let mut peer = Peer::new(Peer::reno());
+    for minute in 0..10 {
+        peer.write(1000);
+        peer.wait(if minute == 0 { 20 } else { 200 });
+        let una = f64::from((minute + 1) * 1000) / f64::from(MSS);
+        peer.ack(una, &[]);
+        let rates = peer.connection.rates.as_deref().unwrap();
+        let least = rates.flight.least.get().unwrap().as_millis();
+        assert_eq!(least >= 200, minute >= 6, "{minute}: {least}");
+        peer.wait(60_000);
+    }
+}
