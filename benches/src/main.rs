@@ -10,6 +10,7 @@ mod memory;
 mod smol;
 mod table;
 mod tun;
+mod versus;
 mod woshou_pair;
 
 use std::time::Duration;
@@ -40,7 +41,7 @@ struct Arguments {
     entries: u32,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Clone, PartialEq, Subcommand)]
 enum What {
     /// Bulk goodput in memory.
     Mem,
@@ -50,14 +51,16 @@ enum What {
     Tun,
     /// What TIME-WAIT entries and half-open connections cost in memory.
     MemEntries,
-    /// All of it.
+    /// Goodput over an emulated bottleneck beside the Linux kernel with the same algorithm. Takes long: choose cells.
+    VersusKernel(versus::Options),
+    /// All of it but the last.
     All,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let what = arguments.what.unwrap_or(What::All);
-    if matches!(what, What::Tun | What::All) {
+    let what = arguments.what.clone().unwrap_or(What::All);
+    if matches!(what, What::Tun | What::All | What::VersusKernel(_)) {
         // While this process still has one thread: an ordinary user may make namespaces only in one of their own.
         woshou_link::enter_user_namespace()?;
     }
@@ -72,6 +75,9 @@ fn main() -> Result<()> {
     }
     if matches!(what, What::Tun | What::All) {
         tun_table(&arguments)?;
+    }
+    if let What::VersusKernel(options) = &what {
+        versus::run(options)?;
     }
     Ok(())
 }

@@ -126,6 +126,39 @@ pub(crate) struct Served {
     pub(crate) sent: Option<(Ticket, Bytes, Fate, Instant)>,
 }
 
+/// One direction of a link that somebody else drives, in whatever time: the model of the simulator for an emulator.
+#[derive(Debug)]
+pub struct OneWay(Direction);
+
+impl OneWay {
+    /// Direction `forth` (or back) of a link with this seed. A [`Codel`] in `path` is left out: it decides when a packet leaves,
+    /// which only the simulator's clock knows.
+    #[must_use]
+    pub fn new(path: Path, seed: u64, forth: bool) -> Self {
+        let path = Path {
+            codel: None,
+            ..path
+        };
+        Self(Direction::new(path, seed, 0, forth))
+    }
+
+    /// A packet comes at `now`, which is never before an earlier packet's: the copies that arrive, none to two, and when.
+    pub fn carry(&mut self, now: Instant, octets: Bytes) -> [Option<(Instant, Bytes)>; 2] {
+        match self.0.offer(now, octets, (LinkId(0), PacketId(0))) {
+            Fate::Lost(_) | Fate::Waits => [None, None],
+            Fate::Carried {
+                octets,
+                first,
+                second,
+                ..
+            } => [
+                Some((first.at, octets.clone())),
+                second.map(|copy| (copy.at, octets)),
+            ],
+        }
+    }
+}
+
 /// The luck of one packet, drawn when it comes.
 #[derive(Clone, Copy, Debug)]
 struct Draws {
