@@ -268,12 +268,13 @@ impl Recovery {
     fn take_back(&mut self, sender: &mut Sender<'_>) {
         sender.congestion.undo(sender.now);
         let (una, nxt) = (sender.send.una, sender.send.nxt);
+        let by_timer = matches!(self.phase, Phase::Loss { .. });
         if self.phase != Phase::Open {
             sender.send.in_flight.take_back_losses();
             *self = Self::new();
         }
         if let Some(flight) = sender.flight.as_deref_mut() {
-            flight.rack.on_false_alarm(una, nxt);
+            flight.rack.on_false_alarm(una, nxt, !by_timer);
             flight.undo.forget();
             flight.frto = Frto::Off;
             flight.prr.leave();

@@ -135,10 +135,13 @@ impl Rack {
         }
     }
 
-    /// A retransmission was in vain: the path reorders by more than the window, as a D-SACK would tell (section 6.2, step 4).
-    pub(crate) fn on_false_alarm(&mut self, una: SeqNum, nxt: SeqNum) {
-        self.reordering_seen = true;
-        self.widen(nxt);
+    /// A retransmission was in vain. Where it was not the timer's, the path reorders by more than the window, as a D-SACK would
+    /// tell (section 6.2, step 4).
+    pub(crate) fn on_false_alarm(&mut self, una: SeqNum, nxt: SeqNum, reordered: bool) {
+        if reordered {
+            self.reordering_seen = true;
+            self.widen(nxt);
+        }
         // What was thought lost is judged again.
         self.edge = una;
     }
@@ -230,5 +233,265 @@ impl Rack {
     /// The numbers below `una` are over; the walk never begins below it.
     pub(crate) fn on_una(&mut self, una: SeqNum) {
         self.edge = self.edge.later(una);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use super::*;
+    use crate::delivery::SentAt;
+    use crate::send::in_flight::Fate;
+
+    const BASE: SeqNum = SeqNum(0xffff_fe00);
+    const MSS: u32 = 100;
+
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn at(millis: u64) -> Instant {
+        Instant::from_millis(millis)
+    }
+
+    /// Segment `n`, sent at `millis`.
+    fn sent(n: u32, millis: u64, retransmitted: bool) -> Sent {
+        Sent {
+            start: BASE + n * MSS,
+            end: BASE + (n + 1) * MSS,
+            at: at(millis),
+            fate: Fate::Flying,
+            retransmitted,
+            by_rack: false,
+            path: SentAt::default(),
+        }
+    }
+
+    /// A round trip of 40 ms at the least, of 50 ms at the mean.
+    const HERE: Surroundings = Surroundings {
+        una: BASE,
+        nxt: SeqNum(1000),
+        min_rtt: Duration::from_millis(40),
+        srtt: Duration::from_millis(50),
+        repairing: false,
+        many_sacked: false,
+        dsack: false,
+        recovered: false,
+        fixed: false,
+    };
+
+    #[test]
+    fn the_window_is_a_quarter_of_the_round_trip_or_shut_where_nothing_reorders() {
+        // (reordering seen, repairing, many sacked, multiplier) -> window, ms
+        for (seen, repairing, many_sacked, multiplier, window) in [
+            (false, false, false, 1, 10),
+            (false, true, false, 1, 0),
+            (false, false, true, 1, 0),
+            (true, true, false, 1, 10),
+            (true, false, true, 1, 10),
+            (true, true, true, 3, 30),
+            (true, false, false, 5, 50),
+            (true, false, false, 6, 50),
+        ] {
+            let mut rack = Rack::new(BASE);
+            rack.reordering_seen = seen;
+            rack.multiplier = multiplier;
+            rack.update_window(&Surroundings {
+                repairing,
+                many_sacked,
+                ..HERE
+            });
+            assert_eq!(rack.window, ms(window), "{seen} {repairing} {many_sacked}");
+            assert_eq!(rack.window_is_shut(), window == 0);
+        }
+    }
+
+    #[test]
+    fn a_dsack_widens_it_once_a_round_and_for_sixteen_recoveries() {
+        let mut rack = Rack::new(BASE);
+        let dsack = Surroundings {
+            dsack: true,
+            ..HERE
+        };
+        rack.update_window(&Surroundings {
+            fixed: true,
+            ..dsack
+        });
+        assert_eq!(rack.window, ms(10), "it does not adapt");
+        rack.update_window(&dsack);
+        assert_eq!(rack.window, ms(20));
+        rack.update_window(&dsack);
+        assert_eq!(rack.window, ms(20), "the same round");
+        rack.update_window(&Surroundings {
+            una: HERE.nxt - 1,
+            ..dsack
+        });
+        assert_eq!(rack.window, ms(20), "it is not over");
+        rack.update_window(&Surroundings {
+            una: HERE.nxt,
+            nxt: HERE.nxt + 1000,
+            ..dsack
+        });
+        assert_eq!(rack.window, ms(30));
+        let recovered = Surroundings {
+            recovered: true,
+            ..HERE
+        };
+        for left in (0..16).rev() {
+            rack.update_window(&HERE);
+            rack.update_window(&recovered);
+            let window = if left > 0 { 30 } else { 10 };
+            assert_eq!(rack.window, ms(window), "{left}");
+        }
+    }
+
+    #[test]
+    fn reordering_is_an_original_below_what_has_arrived() {
+        // (segment, retransmitted) after segment 5 -> seen
+        for (n, retransmitted, seen) in [
+            (4, false, true),
+            (4, true, false),
+            (5, false, false),
+            (6, false, false),
+        ] {
+            let mut rack = Rack::new(BASE);
+            rack.on_delivered(at(50), &sent(5, 10, false), false, ms(40));
+            rack.on_delivered(at(60), &sent(n, 10, retransmitted), false, ms(40));
+            assert_eq!(rack.reordering_seen, seen, "{n} {retransmitted}");
+            assert_eq!(rack.reorderings, u32::from(seen));
+            assert_eq!(rack.fack, Some(BASE + (n.max(5) + 1) * MSS));
+        }
+    }
+
+    /// Section 6.2, step 2: a retransmission counts where it is its own arrival, and not that of what it repeats.
+    #[test]
+    fn what_may_be_of_an_earlier_transmission_tells_no_time() {
+        for (retransmitted, older, rtt, counts) in [
+            (false, true, 1, true),
+            (true, false, 40, true),
+            (true, false, 39, false),
+            (true, true, 60, false),
+        ] {
+            let mut rack = Rack::new(BASE);
+            let now = at(100 + rtt);
+            rack.on_delivered(now, &sent(0, 100, retransmitted), older, ms(40));
+            assert_eq!(rack.newest.is_some(), counts, "{retransmitted} {older}");
+            assert_eq!(rack.rtt, if counts { ms(rtt) } else { ms(0) });
+        }
+    }
+
+    #[test]
+    fn the_newest_is_what_left_last() {
+        let mut rack = Rack::new(BASE);
+        for (n, left, newest) in [(3, 10, 3), (2, 9, 3), (1, 11, 1)] {
+            rack.on_delivered(at(60), &sent(n, left, false), false, ms(40));
+            assert_eq!(rack.newest.unwrap().start, BASE + newest * MSS);
+        }
+    }
+
+    /// Five segments, sent a millisecond apart from 0 on; the fourth arrives at 43.
+    fn fourth_arrived(window: u64) -> (Rack, InFlight) {
+        let (mut rack, mut flight) = (Rack::new(BASE), InFlight::default());
+        for n in 0..5 {
+            let range = (BASE + n * MSS, BASE + (n + 1) * MSS);
+            flight.push(range, at(u64::from(n)), SentAt::default(), MSS);
+        }
+        flight.mark_sacked((BASE + 300, BASE + 400), MSS, &mut |sent| {
+            rack.on_delivered(at(43), sent, false, ms(40));
+        });
+        rack.window = ms(window);
+        (rack, flight)
+    }
+
+    fn detect(rack: &mut Rack, flight: &mut InFlight, millis: u64) -> (Vec<u32>, Option<Instant>) {
+        let mut lost = Vec::new();
+        let next = rack.detect(at(millis), flight, &mut |sent| {
+            lost.push(sent.start.distance_from(BASE) / MSS);
+        });
+        (lost, next)
+    }
+
+    #[test]
+    fn what_left_before_is_lost_when_its_time_is_over() {
+        let (mut rack, mut flight) = fourth_arrived(0);
+        assert_eq!(detect(&mut rack, &mut flight, 43), ([0, 1, 2].into(), None));
+        let (mut rack, mut flight) = fourth_arrived(10);
+        for (now, lost, next) in [
+            (43, &[][..], Some(50)),
+            (49, &[], Some(50)),
+            (50, &[0], Some(51)),
+            (52, &[1, 2], None),
+            (90, &[], None),
+        ] {
+            let wanted = (lost.to_vec(), next.map(at));
+            assert_eq!(detect(&mut rack, &mut flight, now), wanted, "{now}");
+        }
+        assert!(flight.next_lost_record().unwrap().by_rack);
+    }
+
+    /// What went again is judged by when it went again, and not before something sent later has arrived.
+    #[test]
+    fn a_retransmission_is_lost_again_when_something_later_arrived() {
+        let (mut rack, mut flight) = fourth_arrived(0);
+        detect(&mut rack, &mut flight, 43);
+        for (n, millis) in [(0, 44), (1, 46)] {
+            let range = (BASE + n * MSS, BASE + (n + 1) * MSS);
+            flight.mark_sent_again(range, at(millis), SentAt::default(), MSS);
+            rack.on_sent_again(range.0, range.1, at(millis));
+        }
+        assert_eq!(detect(&mut rack, &mut flight, 80), ([].into(), None));
+        flight.mark_sacked((BASE + 100, BASE + 200), MSS, &mut |sent| {
+            rack.on_delivered(at(88), sent, false, ms(40));
+        });
+        rack.window = ms(10);
+        let due = 44 + 42 + 10;
+        let found = detect(&mut rack, &mut flight, 88);
+        assert_eq!(found, ([4].into(), Some(at(due))), "the last went once");
+        assert_eq!(detect(&mut rack, &mut flight, due), ([0].into(), None));
+        assert!(rack.again.is_empty());
+        rack.on_sent_again(BASE, BASE + 1, at(100));
+        assert!(rack.memory() > 0);
+        rack.on_idle();
+        assert_eq!(rack.memory(), 0);
+    }
+
+    #[test]
+    fn what_goes_again_at_one_moment_side_by_side_is_one_entry() {
+        let mut rack = Rack::new(BASE);
+        for (start, end, millis, entries) in [
+            (0, 100, 1, 1),
+            (100, 200, 1, 1),
+            (300, 400, 1, 2),
+            (400, 500, 2, 3),
+            (400, 500, 7, 3),
+            (400, 600, 8, 4),
+        ] {
+            rack.on_sent_again(BASE + start, BASE + end, at(millis));
+            assert_eq!(rack.again.len(), entries, "{start} {end} {millis}");
+        }
+        assert_eq!(rack.again[0], (BASE, BASE + 200, at(1)));
+        assert_eq!(rack.again[2].2, at(7));
+    }
+
+    #[test]
+    fn overdue_is_what_left_longer_ago_than_the_round_trip_and_the_window() {
+        let mut rack = Rack::new(BASE);
+        assert_eq!(rack.overdue(at(100)), at(100));
+        (rack.rtt, rack.window) = (ms(40), ms(10));
+        assert_eq!(rack.overdue(at(100)), at(50));
+        assert_eq!(rack.overdue(at(20)), Instant::ZERO);
+    }
+
+    #[test]
+    fn only_an_alarm_that_was_not_the_timers_tells_of_reordering() {
+        for reordered in [false, true] {
+            let mut rack = Rack::new(BASE);
+            rack.edge = BASE + 900;
+            rack.on_false_alarm(BASE + 100, BASE + 1000, reordered);
+            assert_eq!(rack.edge, BASE + 100, "judged again");
+            assert_eq!(rack.reordering_seen, reordered);
+            assert_eq!(rack.multiplier, if reordered { 2 } else { 1 });
+        }
     }
 }
