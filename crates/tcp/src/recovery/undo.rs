@@ -14,8 +14,8 @@ pub(crate) struct Undo {
     first_end: Option<SeqNum>,
     /// Octets sent again that no D-SACK reported as come twice.
     unexplained: u64,
-    /// Anything was sent again.
-    any: bool,
+    /// From the lowest to the highest number that was sent again; `None`: nothing was.
+    again: Option<(SeqNum, SeqNum)>,
     /// SND.NXT when the repair ended: what comes twice is told before it is acknowledged. `None`: it goes on.
     over: Option<SeqNum>,
 }
@@ -67,11 +67,14 @@ impl Undo {
         if self.episode.is_none() {
             return;
         }
-        if !self.any {
+        if self.again.is_none() {
             self.retransmit_ts = ts;
             self.first_end = Some(end);
         }
-        self.any = true;
+        // Less than a window.
+        let start = end - u32::try_from(octets).unwrap_or_default();
+        let (lowest, highest) = self.again.unwrap_or((start, end));
+        self.again = Some((lowest.earlier(start), highest.later(end)));
         self.unexplained += octets;
     }
 
@@ -94,11 +97,11 @@ impl Undo {
         older.then_some(FalseAlarm::Eifel)
     }
 
-    /// A D-SACK arrived (RFC 3708 section 3): is all explained now?
+    /// A D-SACK arrived (RFC 3708 section 3): is all explained now? What never went again was doubled by the network, and
+    /// explains nothing (its step A).
     pub(crate) fn on_dsack(&mut self, left: SeqNum, right: SeqNum) -> Option<FalseAlarm> {
-        let (start, end) = self.episode?;
-        let within = left.at_or_after(start) && right.at_or_before(end);
-        if !self.any || !within {
+        let (lowest, highest) = self.again?;
+        if left.before(lowest) || right.after(highest) {
             return None;
         }
         let octets = u64::from(right.distance_from(left));
@@ -159,5 +162,42 @@ mod tests {
         );
         undo.forget();
         assert_eq!(undo.on_dsack(UNA, UNA + 1000), None);
+    }
+
+    #[test]
+    fn what_the_network_doubled_explains_nothing() {
+        let mut undo = begun();
+        undo.on_sent_again(UNA + 3000, 1000, None);
+        undo.on_sent_again(UNA + 2000, 1000, None);
+        for other in [0, 500, 2500, 4000] {
+            assert_eq!(undo.on_dsack(UNA + other, UNA + other + 1000), None);
+        }
+        assert_eq!(undo.on_dsack(UNA + 2000, UNA + 3000), None);
+        let all = undo.on_dsack(UNA + 1000, UNA + 2000);
+        assert_eq!(all, Some(FalseAlarm::DuplicateSack));
+    }
+
+    /// A repair that turns into one by the timer is one, from its first retransmission on.
+    #[test]
+    fn a_repair_goes_on_where_the_timer_fires() {
+        for (goes_on, alarm) in [(true, None), (false, Some(FalseAlarm::DuplicateSack))] {
+            let mut undo = begun();
+            undo.on_sent_again(UNA + 1000, 1000, None);
+            undo.begin(UNA + 1000, UNA + 5000, goes_on);
+            undo.on_sent_again(UNA + 2000, 1000, None);
+            assert_eq!(undo.on_dsack(UNA + 1000, UNA + 2000), alarm, "{goes_on}");
+        }
+    }
+
+    #[test]
+    fn a_repair_is_in_doubt_for_a_round_trip_more() {
+        for (una, alarm) in [(7000, Some(FalseAlarm::DuplicateSack)), (7001, None)] {
+            let mut undo = begun();
+            undo.on_sent_again(UNA + 1000, 1000, None);
+            assert_eq!(undo.on_progress(UNA + 5000, None), None);
+            undo.on_repaired(UNA + 7000);
+            assert_eq!(undo.on_progress(UNA + una, None), None);
+            assert_eq!(undo.on_dsack(UNA, UNA + 1000), alarm, "{una}");
+        }
     }
 }
