@@ -384,7 +384,7 @@ impl Recovery {
         }
         if let Some(flight) = sender.flight.as_deref_mut() {
             let open = self.phase == Phase::Open;
-            flight.undo.begin(una, nxt, !open);
+            flight.undo.begin(!open);
             // Not where a repair was under way; but where the timer fires for the same segment again (RFC 5682 section 3.1).
             let repeats = self.timed_out == Some(una) && matches!(flight.frto, Frto::First(_));
             flight.frto = match (open || repeats) && rules.frto && !reneged {

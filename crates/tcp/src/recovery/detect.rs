@@ -114,7 +114,7 @@ impl Recovery {
                 .congestion
                 .on_trouble(sender.now, Trouble::Loss, flying);
         }
-        let (una, nxt) = (sender.send.una, sender.send.nxt);
+        let nxt = sender.send.nxt;
         self.phase = Phase::Recovery { until: nxt };
         self.owed = Some(Reason::FastRetransmit);
         self.give_credit(sender.send);
@@ -126,7 +126,7 @@ impl Recovery {
                 missing,
                 sender.send.in_flight.pipe() + u64::from(sender.send.mss),
             );
-            flight.undo.begin(una, nxt, false);
+            flight.undo.begin(false);
             flight.tlp.forget();
         }
     }

@@ -390,6 +390,27 @@ mod tests {
         }
     }
 
+    /// Of one moment: what left later; of one transmission: the higher number.
+    #[test]
+    fn ties_are_broken_by_the_order_of_leaving() {
+        let mut delivery = crate::delivery::Delivery::default();
+        let [first, second] = [1, 2].map(|_| delivery.on_send(at(10), 100, 100));
+        // (number, transmission) of two -> is the first later?
+        for (one, other, later) in [
+            ((1, first), (0, first), true),
+            ((0, first), (1, first), false),
+            ((0, first), (0, first), false),
+            ((0, second), (1, first), true),
+            ((1, first), (0, second), false),
+        ] {
+            let of = |(n, path)| Sent {
+                path,
+                ..sent(n, 10, false)
+            };
+            assert_eq!(is_later(&of(one), &of(other)), later, "{one:?} {other:?}");
+        }
+    }
+
     /// Five segments, sent a millisecond apart from 0 on; the fourth arrives at 43.
     fn fourth_arrived(window: u64) -> (Rack, InFlight) {
         let (mut rack, mut flight) = (Rack::new(BASE), InFlight::default());

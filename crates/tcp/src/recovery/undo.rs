@@ -6,8 +6,8 @@ use crate::seq::SeqNum;
 /// What is remembered of the last loss, to tell whether it was one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Undo {
-    /// SND.UNA and SND.NXT when the repair began; `None`: there is nothing to take back.
-    episode: Option<(SeqNum, SeqNum)>,
+    /// There is a repair that may have been in vain.
+    in_doubt: bool,
     /// RetransmitTS: TSval of the first retransmission (RFC 3522 section 3.2, step 1).
     retransmit_ts: Option<u32>,
     /// Where the first retransmission ended.
@@ -38,23 +38,18 @@ pub(crate) enum Frto {
 }
 
 impl Undo {
-    /// A repair begins, or turns into one by the timer.
-    pub(crate) fn begin(&mut self, una: SeqNum, nxt: SeqNum, goes_on: bool) {
-        let start = self.episode.filter(|_| goes_on).map_or(una, |old| old.0);
-        if goes_on {
-            self.episode = Some((start, nxt));
-            return;
+    /// A repair begins; or one that is under way `goes_on`, and turns into one by the timer.
+    pub(crate) fn begin(&mut self, goes_on: bool) {
+        if !goes_on {
+            self.forget();
         }
-        *self = Self {
-            episode: Some((start, nxt)),
-            ..Self::default()
-        };
+        self.in_doubt = true;
     }
 
     /// All that was in doubt is acknowledged, with SND.NXT at `nxt`. What went again in vain may still come: for a round trip
     /// D-SACKs tell of it (RFC 3708 section 3, "the previous window of data").
     pub(crate) fn on_repaired(&mut self, nxt: SeqNum) {
-        self.over = self.episode.map(|_| nxt);
+        self.over = self.in_doubt.then_some(nxt);
     }
 
     /// There is nothing to take back any more.
@@ -64,7 +59,7 @@ impl Undo {
 
     /// Something went again; `ts` is its TSval, where timestamps are in use.
     pub(crate) fn on_sent_again(&mut self, end: SeqNum, octets: u64, ts: Option<u32>) {
-        if self.episode.is_none() {
+        if !self.in_doubt {
             return;
         }
         if self.again.is_none() {
@@ -118,7 +113,7 @@ mod tests {
 
     fn begun() -> Undo {
         let mut undo = Undo::default();
-        undo.begin(UNA, UNA + 5000, false);
+        undo.begin(false);
         undo
     }
 
@@ -183,7 +178,7 @@ mod tests {
         for (goes_on, alarm) in [(true, None), (false, Some(FalseAlarm::DuplicateSack))] {
             let mut undo = begun();
             undo.on_sent_again(UNA + 1000, 1000, None);
-            undo.begin(UNA + 1000, UNA + 5000, goes_on);
+            undo.begin(goes_on);
             undo.on_sent_again(UNA + 2000, 1000, None);
             assert_eq!(undo.on_dsack(UNA + 1000, UNA + 2000), alarm, "{goes_on}");
         }
