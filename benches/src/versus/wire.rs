@@ -160,7 +160,7 @@ impl Carrier {
         let mut any = false;
         loop {
             let now = self.now();
-            if !self.due.peek().is_some_and(|due| due.0.0 <= now) {
+            if self.due.peek().is_none_or(|due| due.0.0 > now) {
                 return any;
             }
             let Some(Reverse((at, _, to, octets))) = self.due.pop() else {
