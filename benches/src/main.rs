@@ -52,7 +52,7 @@ enum What {
     /// What TIME-WAIT entries and half-open connections cost in memory.
     MemEntries,
     /// Goodput over an emulated bottleneck beside the Linux kernel with the same algorithm. Takes long: choose cells.
-    VersusKernel(versus::Options),
+    VersusKernel(Box<versus::Options>),
     /// All of it but the last.
     All,
 }

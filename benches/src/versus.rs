@@ -1,6 +1,7 @@
 //! woshou beside the Linux kernel on one emulated bottleneck: the same algorithm, the same luck, one after the other.
 
 mod ends;
+mod mixed;
 mod wire;
 
 use std::collections::BTreeSet;
@@ -58,6 +59,9 @@ pub(crate) struct Options {
     /// woshou sends to the kernel, or receives from it.
     #[arg(long, default_value = "sender", value_parser = ["sender", "receiver"])]
     role: String,
+    /// Instead of one after the other: so many flows of woshou and as many of the kernel at once, through one queue.
+    #[arg(long)]
+    mixed: Option<usize>,
     /// Write a JSON object a line to this file, one for each cell.
     #[arg(long)]
     json: Option<std::path::PathBuf>,
@@ -160,7 +164,7 @@ fn measure(cell: &Cell, who: Who, role: Role, seed: u64, options: &Options) -> R
         }
         Who::Kernel => {
             let (namespace, device) = ends::kernel()?;
-            let thread = ends::kernel_end(&namespace, &shared)?;
+            let thread = ends::kernel_end(&namespace, &shared, ends::PORT)?;
             second = Some(namespace);
             (thread, device)
         }
@@ -175,7 +179,7 @@ fn measure(cell: &Cell, who: Who, role: Role, seed: u64, options: &Options) -> R
         wires.reverse();
     }
     let wire = Wire::new(wires, paths(cell), addresses, seed);
-    let connected = ends::opposite(&opposite, &shared)?;
+    let connected = ends::opposite(&opposite, &shared, ends::PORT)?;
     thread::sleep(Duration::from_secs_f64(options.skip));
     let (before, start) = (shared.received.load(Ordering::Relaxed), Instant::now());
     thread::sleep(Duration::from_secs_f64(options.seconds));
@@ -248,6 +252,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         _ => Role::Sender,
     };
     let cells = cells(options)?;
+    if let Some(flows) = options.mixed {
+        return mixed::run(&cells, flows, options);
+    }
     let each = (options.skip + options.seconds) * 2.0 * options.seeds as f64;
     eprintln!("{} cells, {each:.0} s each", cells.len());
     let (fast, slow): (Vec<Cell>, Vec<Cell>) = cells

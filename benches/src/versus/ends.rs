@@ -14,7 +14,9 @@ use woshou::{Cidr, Net};
 use woshou_link::memory::MemoryOptions;
 use woshou_link::{Device, KERNEL_V4, Medium, Namespace, PrivateSpec, WOSHOU_V4, Way};
 
-const PORT: u16 = 9000;
+/// Where the end that is compared listens, and where a second one does.
+pub(crate) const PORT: u16 = 9000;
+pub(crate) const SECOND_PORT: u16 = 9001;
 const CHUNK: usize = 128 << 10;
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -86,8 +88,9 @@ pub(crate) fn kernel() -> Result<(Namespace, Box<dyn Device>)> {
 pub(crate) fn opposite(
     namespace: &Namespace,
     shared: &Arc<Shared>,
+    port: u16,
 ) -> Result<JoinHandle<Result<()>>> {
-    let to = SocketAddr::from((WOSHOU_V4, PORT));
+    let to = SocketAddr::from((WOSHOU_V4, port));
     let start = Instant::now();
     let socket = loop {
         match namespace.run(move || TcpStream::connect_timeout(&to, Duration::from_secs(4)))? {
@@ -104,35 +107,42 @@ pub(crate) fn opposite(
     Ok(thread::spawn(move || use_socket(socket, sends, &shared)))
 }
 
-/// A kernel as the end that is compared: listens in its own namespace.
+/// A kernel as the end that is compared: listens in its own namespace, and serves each who comes.
 pub(crate) fn kernel_end(
     namespace: &Namespace,
     shared: &Arc<Shared>,
+    port: u16,
 ) -> Result<JoinHandle<Result<()>>> {
-    let at = SocketAddr::from((KERNEL_V4, PORT));
+    let at = SocketAddr::from((KERNEL_V4, port));
     let listener = namespace.run(move || TcpListener::bind(at))??;
+    listener.set_nonblocking(true)?;
     let shared = Arc::clone(shared);
     Ok(thread::spawn(move || {
-        listener.set_nonblocking(true)?;
-        let socket = loop {
-            match listener.accept() {
-                Ok((socket, _)) => break socket,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    if shared.is_over() {
-                        bail!("nobody connected");
+        thread::scope(|scope| {
+            while !shared.is_over() {
+                match listener.accept() {
+                    Ok((socket, _)) => {
+                        let shared = &shared;
+                        scope.spawn(move || serve(socket, shared));
                     }
-                    thread::sleep(Duration::from_millis(2));
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                        thread::sleep(Duration::from_millis(2));
+                    }
+                    Err(error) => return Err(error.into()),
                 }
-                Err(error) => return Err(error.into()),
             }
-        };
-        socket.set_nonblocking(false)?;
-        let sends = shared.role == Role::Sender;
-        if sends {
-            rustix::net::sockopt::set_tcp_congestion(&socket, shared.kernels_algorithm())?;
-        }
-        use_socket(socket, sends, &shared)
+            Ok(())
+        })
     }))
+}
+
+fn serve(socket: TcpStream, shared: &Shared) -> Result<()> {
+    socket.set_nonblocking(false)?;
+    let sends = shared.role == Role::Sender;
+    if sends {
+        rustix::net::sockopt::set_tcp_congestion(&socket, shared.kernels_algorithm())?;
+    }
+    use_socket(socket, sends, shared)
 }
 
 fn use_socket(mut socket: TcpStream, sends: bool, shared: &Shared) -> Result<()> {
@@ -173,7 +183,6 @@ pub(crate) fn woshou_end(shared: &Arc<Shared>) -> (Box<dyn Device>, JoinHandle<R
             .build()?;
         runtime.block_on(async {
             tokio::select! {
-                // The kernel's application just drops its socket at the end, which resets the connection.
                 result = talk(Box::new(ours), &shared) => if shared.is_over() { Ok(()) } else { result },
                 () = over(&shared) => Ok(()),
             }
@@ -188,7 +197,7 @@ async fn over(shared: &Shared) {
     }
 }
 
-async fn talk(device: Box<dyn Device>, shared: &Shared) -> Result<()> {
+async fn talk(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
     let address: Ipv4Addr = WOSHOU_V4;
     let ours = Cidr {
         address: address.into(),
@@ -202,7 +211,13 @@ async fn talk(device: Box<dyn Device>, shared: &Shared) -> Result<()> {
     };
     let net = Net::builder().device(device, [ours]).tcp(tcp).spawn()?;
     let listener = net.bind((address, PORT)).await?;
-    let (mut stream, _) = listener.accept().await?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(serve_woshou(stream, Arc::clone(shared)));
+    }
+}
+
+async fn serve_woshou(mut stream: woshou::TcpStream, shared: Arc<Shared>) -> std::io::Result<()> {
     let chunk = vec![0; CHUNK];
     loop {
         if shared.role == Role::Sender {

@@ -107,6 +107,14 @@ impl Drop for Wire {
     }
 }
 
+/// Source and destination of an IPv4 packet change places.
+pub(super) fn swap(packet: &mut [u8]) {
+    if let Some(addresses) = packet.get_mut(12..20) {
+        let (source, destination) = addresses.split_at_mut(4);
+        source.swap_with_slice(destination);
+    }
+}
+
 impl Carrier {
     fn now(&self) -> Instant {
         let nanos = self.start.elapsed().as_nanos();
@@ -143,8 +151,7 @@ impl Carrier {
                 continue;
             }
             if self.addresses == Addresses::Swapped {
-                let (source, destination) = packet[12..20].split_at_mut(4);
-                source.swap_with_slice(destination);
+                swap(packet);
             }
             let (now, octets) = (self.now(), Bytes::copy_from_slice(packet));
             for (at, octets) in self.ways[from].carry(now, octets).into_iter().flatten() {
