@@ -8,7 +8,6 @@ use woshou_sim::{Algorithm, Experiment, Flow};
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 #[test]
-#[ignore = "nine of the twelve paths miss the mark as of 2026-11-23: after false alarms the window stays small"]
 fn held_packets_cost_nothing() {
     let mut wrong = String::new();
     for algorithm in [Algorithm::NewReno, Algorithm::Cubic] {
