@@ -4,12 +4,24 @@ use super::{Connection, Plan};
 use crate::congestion::SentText;
 use crate::delivery::SentAt;
 use crate::event::{Context, Reason, Timer, TraceEvent};
-use crate::recovery::{Frto, Phase, Sender, Tlp};
+use crate::recovery::{Frto, Phase, Recovery, Sender, Tlp};
 use crate::seq::SeqNum;
 use crate::state::State;
 use crate::time::Instant;
 
 impl Connection {
+    /// Loss recovery, and what it works on.
+    pub(super) fn recovery_and_sender(&mut self, now: Instant) -> (&mut Recovery, Sender<'_>) {
+        let sender = Sender {
+            used: self.unvalidated_pipe_ack(),
+            now,
+            send: &mut self.snd,
+            congestion: &mut *self.congestion,
+            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
+        };
+        (&mut self.recovery, sender)
+    }
+
     /// New text or FIN leaves.
     pub(super) fn note_new(&mut self, now: Instant, plan: &Plan, range: (SeqNum, SeqNum)) {
         let octets = u64::from(range.1.distance_from(range.0));
@@ -184,15 +196,8 @@ impl Connection {
         let probe = self.mtu_probe();
         let paid = self.agreed.ecn && self.ecn.has_paid_for(self.snd.una);
         let repairing = self.recovery.in_recovery();
-        let used = self.unvalidated_pipe_ack();
-        let mut sender = Sender {
-            used,
-            now: cx.now,
-            send: &mut self.snd,
-            congestion: &mut *self.congestion,
-            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
-        };
-        self.recovery.on_reordering_timer(probe, paid, &mut sender);
+        let (recovery, mut sender) = self.recovery_and_sender(cx.now);
+        recovery.on_reordering_timer(probe, paid, &mut sender);
         self.trace_losses(cx);
         if self.recovery.in_recovery() && !repairing {
             self.ecn.on_reduced(self.snd.nxt);
@@ -207,15 +212,8 @@ impl Connection {
     /// The retransmission timer fired, and text flies.
     pub(super) fn on_text_timeout(&mut self, cx: &mut Context<'_>) {
         let (sack, rules) = (self.agreed.sack, self.config.loss_detection);
-        let used = self.unvalidated_pipe_ack();
-        let mut sender = Sender {
-            used,
-            now: cx.now,
-            send: &mut self.snd,
-            congestion: &mut *self.congestion,
-            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
-        };
-        self.recovery.on_timeout(sack, rules, &mut sender);
+        let (recovery, mut sender) = self.recovery_and_sender(cx.now);
+        recovery.on_timeout(sack, rules, &mut sender);
         self.trace_losses(cx);
         if let Some(rates) = self.rates.as_deref_mut() {
             rates.flight.forget_declared();

@@ -10,7 +10,7 @@ use crate::error::Refusal;
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::options::timestamp;
 use crate::recovery::flight::Arrival;
-use crate::recovery::{Evidence, Phase, Sender};
+use crate::recovery::{Evidence, Phase};
 use crate::segment::Segment;
 use crate::send::flow::Verdict;
 use crate::send::in_flight::{Acked, Hear, Sent};
@@ -231,15 +231,8 @@ impl Connection {
     /// Draws the conclusions, and tells the watcher of them. Answers whether a tail loss probe had repaired a loss.
     fn recover(&mut self, cx: &mut Context<'_>, evidence: &Evidence) -> bool {
         let cwnd = self.congestion.window();
-        let used = self.unvalidated_pipe_ack();
-        let mut sender = Sender {
-            used,
-            now: cx.now,
-            send: &mut self.snd,
-            congestion: &mut *self.congestion,
-            flight: self.rates.as_deref_mut().map(|rates| &mut rates.flight),
-        };
-        let conclusion = self.recovery.on_ack(evidence, &mut sender);
+        let (recovery, mut sender) = self.recovery_and_sender(cx.now);
+        let conclusion = recovery.on_ack(evidence, &mut sender);
         self.trace_losses(cx);
         if let Some(by) = conclusion.alarm {
             // A timer that fired in vain says nothing about the path (RFC 4015 section 3.2, step 6).
