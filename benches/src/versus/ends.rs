@@ -71,6 +71,8 @@ pub(crate) fn kernel() -> Result<(Namespace, Box<dyn Device>)> {
             ("tcp_wmem", "4096 16384 67108864"),
             ("tcp_rmem", "4096 131072 67108864"),
             ("tcp_no_metrics_save", "1"),
+            // Where a socket begins: Linux goes on pacing one whose algorithm was bbr once, whatever it is told later.
+            ("tcp_congestion_control", "reno"),
         ] {
             std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value).context(name)?;
         }
@@ -209,7 +211,11 @@ async fn talk(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
         congestion: algorithm,
         ..woshou_tcp::Config::default()
     };
-    let net = Net::builder().device(device, [ours]).tcp(tcp).spawn()?;
+    let net = Net::builder()
+        .device(device, [ours])
+        .tcp(tcp)
+        .precise_timers(true)
+        .spawn()?;
     let listener = net.bind((address, PORT)).await?;
     loop {
         let (stream, _) = listener.accept().await?;

@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
-use tokio::time::{Sleep, sleep_until};
 use woshou_link::{Device, Readiness};
 use woshou_stack::Packet;
 use woshou_tcp::Instant;
 
+use crate::alarm::Alarm;
 use crate::buffers::{Buffers, LEND_FROM};
 use crate::error::Over;
 use crate::port::REFILL;
@@ -35,7 +35,7 @@ pub(crate) struct Driver {
     /// By port; `None`: the device wakes us itself.
     descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
     buffers: Buffers,
-    timer: Option<Pin<Box<Sleep>>>,
+    alarm: Alarm,
     /// Not before, it is looked again whether the net is idle: that costs time for every connection.
     idle_check_at: Instant,
     /// A look was put off until then.
@@ -69,15 +69,23 @@ pub(crate) fn descriptor(device: &dyn Device) -> io::Result<Option<AsyncFd<Owned
 }
 
 impl Driver {
-    pub(crate) fn new(core: Arc<Core>, descriptors: Vec<Option<AsyncFd<OwnedFd>>>) -> Self {
-        Self {
+    /// `precise`: deadlines that are near are kept to the microsecond.
+    ///
+    /// # Errors
+    /// No descriptor is free.
+    pub(crate) fn new(
+        core: Arc<Core>,
+        descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
+        precise: bool,
+    ) -> io::Result<Self> {
+        Ok(Self {
             core,
             descriptors,
             buffers: Buffers::default(),
-            timer: None,
+            alarm: Alarm::new(precise)?,
             idle_check_at: Instant::ZERO,
             idle_check_due: false,
-        }
+        })
     }
 
     /// One turn. `Ready`: the net is over.
@@ -211,16 +219,10 @@ impl Driver {
             && shared.armed.is_none_or(|armed| due < armed)
             && let Some(at) = shared.to_tokio(due)
         {
-            match &mut self.timer {
-                Some(timer) => timer.as_mut().reset(at),
-                none => *none = Some(Box::pin(sleep_until(at))),
-            }
+            self.alarm.set(at);
             shared.armed = Some(due);
         }
-        if shared.armed.is_some()
-            && let Some(timer) = &mut self.timer
-            && timer.as_mut().poll(cx).is_ready()
-        {
+        if self.alarm.poll(cx).is_ready() {
             shared.armed = None;
             cx.waker().wake_by_ref();
         }

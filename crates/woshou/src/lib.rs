@@ -46,6 +46,7 @@
 
 #![forbid(unsafe_code)]
 
+mod alarm;
 pub mod blocking;
 mod buffers;
 pub mod deferred;

@@ -34,6 +34,7 @@ pub struct Builder {
     seed: Option<[u8; 32]>,
     links: Vec<Link>,
     observer: Option<Box<dyn Observer + Send>>,
+    precise_timers: Option<bool>,
 }
 
 struct Link {
@@ -62,6 +63,7 @@ impl Builder {
             seed: None,
             links: Vec::new(),
             observer: None,
+            precise_timers: None,
         }
     }
 
@@ -157,6 +159,15 @@ impl Builder {
         self
     }
 
+    /// Whether deadlines less than ten milliseconds away are kept to the microsecond, by a `timerfd` (Linux; a
+    /// descriptor for the net, and a runtime with `enable_io`), instead of tokio's milliseconds, always rounded up. Default:
+    /// when a device has a descriptor, thus when its packets come from the real world. On paths of a few milliseconds loss
+    /// recovery and pacing need it. A paused clock of tokio stays in force either way.
+    pub fn precise_timers(mut self, precise: bool) -> Self {
+        self.precise_timers = Some(precise);
+        self
+    }
+
     /// Makes the net, driven by a task of the current tokio runtime, which needs its timer (`enable_time`) and,
     /// for devices with a descriptor, its I/O (`enable_io`).
     ///
@@ -220,7 +231,10 @@ impl Builder {
             ports.push(Port::new(id, link.device));
         }
         let core = Arc::new(Core::new(Shared::new(stack, ports)));
-        let driver = Driver::new(Arc::clone(&core), descriptors);
+        let precise = self
+            .precise_timers
+            .unwrap_or_else(|| descriptors.iter().any(Option::is_some));
+        let driver = Driver::new(Arc::clone(&core), descriptors, precise)?;
         Ok((Net::new(core), driver))
     }
 }
