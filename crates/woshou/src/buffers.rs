@@ -15,6 +15,8 @@ pub(crate) const LEND_FROM: usize = FRAME / 2;
 const LENT: usize = 16;
 
 /// One buffer for small frames, and those lent to the stack, which come back when the text was read.
+///
+/// A buffer always has its full length, so that it is filled with zeros only once, not for each frame.
 #[derive(Debug, Default)]
 pub(crate) struct Buffers {
     free: Option<BytesMut>,
@@ -24,14 +26,8 @@ pub(crate) struct Buffers {
 impl Buffers {
     /// A buffer of [`FRAME`] octets.
     pub(crate) fn take(&mut self) -> BytesMut {
-        let mut buffer = match self.free.take() {
-            Some(buffer) => buffer,
-            None => self
-                .reclaim()
-                .unwrap_or_else(|| BytesMut::with_capacity(FRAME)),
-        };
-        buffer.resize(FRAME, 0);
-        buffer
+        let known = self.free.take().or_else(|| self.reclaim());
+        known.unwrap_or_else(|| BytesMut::zeroed(FRAME))
     }
 
     /// Takes back what `take` gave.
@@ -39,12 +35,15 @@ impl Buffers {
         self.free = Some(buffer);
     }
 
-    /// Remembers a frame that the stack may hold on to.
-    pub(crate) fn lend(&mut self, frame: Bytes) {
+    /// The first `len` octets of `buffer`, to be held on to for as long as the stack likes; the buffer is remembered.
+    pub(crate) fn lend(&mut self, buffer: BytesMut, len: usize) -> Bytes {
         if self.lent.len() == LENT {
             self.lent.pop_front();
         }
-        self.lent.push_back(frame);
+        let buffer = buffer.freeze();
+        let frame = buffer.slice(..len.min(buffer.len()));
+        self.lent.push_back(buffer);
+        frame
     }
 
     /// The oldest lent buffer, if nobody holds it any more.
@@ -66,13 +65,13 @@ mod tests {
     #[test]
     fn a_buffer_comes_back_when_nobody_holds_it() {
         let mut buffers = Buffers::default();
-        let mut buffer = buffers.take();
+        let buffer = buffers.take();
         assert_eq!(buffer.len(), FRAME);
         let place = buffer.as_ptr();
-        buffer.truncate(LEND_FROM);
-        let frame = buffer.freeze();
+        let frame = buffers.lend(buffer, LEND_FROM);
+        assert_eq!((frame.as_ptr(), frame.len()), (place, LEND_FROM));
         let text = frame.slice(40..);
-        buffers.lend(frame);
+        drop(frame);
         let other = buffers.take();
         assert_ne!(other.as_ptr(), place, "the stack still holds its text");
         buffers.give(other);
@@ -86,7 +85,7 @@ mod tests {
     fn what_is_remembered_is_bounded() {
         let mut buffers = Buffers::default();
         for _ in 0..10 * LENT {
-            buffers.lend(Bytes::from_static(b"held for ever"));
+            std::mem::forget(buffers.lend(BytesMut::zeroed(9), 9)); // held for ever
         }
         assert_eq!(buffers.lent.len(), LENT);
     }

@@ -21,7 +21,7 @@ use crate::shared::{Core, IDLE_CHECK, Shared};
 use crate::wakers::WakeList;
 
 /// Frames taken from a device before others get the lock, and other tasks the thread.
-const BATCH: usize = 32;
+const BATCH: usize = 128;
 
 /// The same in octets: super-frames are long.
 const BATCH_OCTETS: usize = 512 * 1024;
@@ -263,7 +263,6 @@ fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant)
             }
         };
         octets += received.len;
-        buffer.truncate(received.len);
         let packet = |octets, owner| Packet {
             octets,
             owner,
@@ -271,13 +270,13 @@ fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant)
             segment_size: received.segment_size,
         };
         if received.len >= LEND_FROM {
-            let frame = buffer.freeze();
+            let frame = buffers.lend(buffer, received.len);
             shared
                 .stack
                 .handle_packet(now, link, packet(&frame, Some(&frame)));
-            buffers.lend(frame);
         } else {
-            shared.stack.handle_packet(now, link, packet(&buffer, None));
+            let frame = buffer.get(..received.len).unwrap_or_default();
+            shared.stack.handle_packet(now, link, packet(frame, None));
             buffers.give(buffer);
         }
     }

@@ -2,6 +2,7 @@
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// The first chunk: a short request costs no more.
 const LEAST_CHUNK: usize = 2 * 1024;
@@ -32,6 +33,8 @@ pub(crate) struct SendBuffer {
     una: u64,
     /// Stream position after the last octet written.
     end: u64,
+    /// The chunk that was looked for last: the next look is for the same, or for the one after it.
+    last_look: Cell<usize>,
 }
 
 impl SendBuffer {
@@ -92,6 +95,9 @@ impl SendBuffer {
             .is_some_and(|chunk| chunk.end() <= self.una)
         {
             self.chunks.pop_front();
+            // What it named is one place further to the front now.
+            let look = self.last_look.get();
+            self.last_look.set(look.saturating_sub(1));
         }
     }
 
@@ -128,17 +134,16 @@ impl SendBuffer {
         [first, second]
     }
 
-    /// The chunk that holds stream position `at`: usually the first (retransmission) or the last (new text).
+    /// The chunk that holds stream position `at`: usually where the last look was, or just behind.
     fn chunk_at(&self, at: u64) -> Option<(usize, &Chunk)> {
-        let holds = |chunk: &Chunk| chunk.start <= at && at < chunk.end();
-        let last = self.chunks.len().checked_sub(1)?;
-        let index = if self.chunks.front().is_some_and(holds) {
-            0
-        } else if self.chunks.back().is_some_and(holds) {
-            last
-        } else {
-            self.chunks.partition_point(|chunk| chunk.end() <= at)
+        let holds = |index: &usize| {
+            let chunk = self.chunks.get(*index);
+            chunk.is_some_and(|chunk| chunk.start <= at && at < chunk.end())
         };
+        let near = self.last_look.get();
+        let index = [near, near.saturating_add(1)].into_iter().find(holds);
+        let index = index.unwrap_or_else(|| self.chunks.partition_point(|chunk| chunk.end() <= at));
+        self.last_look.set(index);
         Some((index, self.chunks.get(index)?))
     }
 
