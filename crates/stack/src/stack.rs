@@ -29,8 +29,8 @@ use woshou_tcp::event::Timer;
 use woshou_tcp::isn::IsnKey;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
-    ChallengeBudget, Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum, State,
-    TraceEvent,
+    ChallengeBudget, ChunkPool, Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum,
+    State, TraceEvent,
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
@@ -117,12 +117,14 @@ pub struct Stack {
 struct Outside {
     observer: Option<Box<dyn Observer + Send>>,
     challenges: ChallengeBudget,
+    chunks: ChunkPool,
 }
 
 fn context(now: Instant, outside: &mut Outside) -> Context<'_> {
     let Outside {
         observer,
         challenges,
+        chunks,
     } = outside;
     Context {
         now,
@@ -130,6 +132,7 @@ fn context(now: Instant, outside: &mut Outside) -> Context<'_> {
             .as_deref_mut()
             .map(|observer| observer as &mut dyn Observer),
         challenges: Some(challenges),
+        chunks: Some(chunks),
     }
 }
 
@@ -148,6 +151,7 @@ impl Stack {
             outside: Outside {
                 observer: None,
                 challenges: ChallengeBudget::new(config.challenge_acks_per_second, key(20)),
+                chunks: ChunkPool::default(),
             },
             routes: Routes::default(),
             pmtus: Pmtus::default(),

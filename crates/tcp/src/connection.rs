@@ -20,6 +20,7 @@ mod tests;
 mod timers;
 mod urgent;
 mod validation;
+mod write;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -29,7 +30,7 @@ use bytes::Bytes;
 use crate::config::Config;
 use crate::congestion::CongestionControl;
 use crate::ecn::EcnState;
-use crate::error::{Ended, PathError, ReadError, Refusal, WriteError};
+use crate::error::{Ended, PathError, ReadError, Refusal};
 use crate::event::{Context, Reason, Timer, TraceEvent, Wake};
 use crate::mtu_probe::MtuSearch;
 use crate::options::{Agreed, Offer, Setup};
@@ -297,29 +298,6 @@ impl Connection {
     }
 
     // ---- the user's calls ----
-
-    /// SEND (RFC 9293 section 3.10.2): takes as many octets as there is room for.
-    ///
-    /// # Errors
-    /// [`WriteError`]: the buffer is full, the direction closed, or the connection over.
-    pub fn write(&mut self, cx: &mut Context<'_>, octets: &[u8]) -> Result<usize, WriteError> {
-        if let Some(ended) = self.ended {
-            return Err(WriteError::Ended(ended));
-        }
-        if !self.state.sends_text() || self.user.close_when_open || self.user.released {
-            return Err(WriteError::Finished);
-        }
-        self.check_app_limited();
-        let limit = self.snd.buffer.len().saturating_add(self.writable());
-        let taken = self.snd.buffer.write(octets, limit);
-        if taken == 0 && !octets.is_empty() {
-            self.user.waits_to_write = true;
-            self.count_time(cx.now);
-            return Err(WriteError::Full);
-        }
-        self.rearm(cx.now);
-        Ok(taken)
-    }
 
     /// RECEIVE (RFC 9293 section 3.10.3): `Ok(0)` is the end of the peer's text, unless `into` is empty.
     ///

@@ -7,6 +7,7 @@ use core::time::Duration;
 use crate::challenge::ChallengeBudget;
 use crate::error::{Ended, Refusal};
 use crate::segment::{Endpoints, Header};
+use crate::send::pool::ChunkPool;
 use crate::seq::SeqNum;
 use crate::state::{Event, State};
 use crate::time::Instant;
@@ -355,6 +356,8 @@ pub struct Context<'a> {
     pub observer: Option<&'a mut (dyn Observer + 'a)>,
     /// The budget of challenge ACKs that all share; `None`: only each connection's own limit counts.
     pub challenges: Option<&'a mut ChallengeBudget>,
+    /// Where send buffers get chunks from and give them to; `None`: from the allocator.
+    pub chunks: Option<&'a mut ChunkPool>,
 }
 
 impl Context<'_> {
@@ -365,6 +368,7 @@ impl Context<'_> {
             now,
             observer: None,
             challenges: None,
+            chunks: None,
         }
     }
 

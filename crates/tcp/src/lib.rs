@@ -52,6 +52,7 @@ pub use listener::{Heard, Listener};
 pub use memory::Pressure;
 pub use packed::PackedEndpoints;
 pub use segment::{Ecn, Endpoints, Flags, Header, Segment, Text, Transmit};
+pub use send::pool::ChunkPool;
 pub use seq::SeqNum;
 pub use state::{Event, State};
 pub use time::Instant;

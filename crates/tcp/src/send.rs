@@ -3,6 +3,7 @@
 pub(crate) mod buffer;
 pub(crate) mod flow;
 pub(crate) mod in_flight;
+pub(crate) mod pool;
 
 use crate::seq::SeqNum;
 use crate::time::Instant;

@@ -363,6 +363,7 @@ mod tests {
             now,
             observer: Some(&mut watcher),
             challenges: None,
+            chunks: None,
         };
         let segment = Segment {
             header,
@@ -576,6 +577,7 @@ mod tests {
                 now: START,
                 observer: Some(&mut watcher),
                 challenges: Some(&mut spent),
+                chunks: None,
             };
             let header = Header {
                 seq,

@@ -32,6 +32,13 @@ impl Stack {
             + self.replies.octets
             + self.looped_octets
             + self.neighbours.memory()
+            + self.outside.chunks.memory()
+    }
+
+    /// Keeps at most so many `octets` of freed send buffers, to be used again; 0 at first. Who moves much wants a megabyte or
+    /// two, and nothing once all is still. It counts as held, and goes first where memory runs short.
+    pub fn keep_free_chunks(&mut self, octets: usize) {
+        self.outside.chunks.keep(octets);
     }
 
     /// Octets held beyond the budget.
@@ -107,6 +114,9 @@ impl Stack {
         self.memory.observe(held);
         if self.memory.acting {
             return;
+        }
+        if self.memory.level() > Pressure::Plenty {
+            self.outside.chunks.keep(0);
         }
         self.memory.acting = true;
         if self.memory.search_is_due(now, held) {

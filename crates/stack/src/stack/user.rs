@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use woshou_tcp::{Endpoints, Instant, Listener, Opening, Pressure, ReadError, Wake, WriteError};
 
 use super::{Stack, context};
@@ -213,6 +213,33 @@ impl Stack {
                 connection.write(&mut context(now, &mut self.outside), octets)?
             }
         };
+        self.settle_and_queue(now, id);
+        Ok(taken)
+    }
+
+    /// SEND without a copy: takes as much as there is room for off `chunk`. What is shorter than 16 KiB is copied.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub fn write_chunk(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        chunk: &mut Bytes,
+    ) -> Result<usize, WriteError> {
+        self.press(id);
+        let fits = chunk.len().min(self.room().max(1));
+        let mut now_taken = chunk.slice(..fits);
+        let slot = self.table.of_user_mut(id).ok_or(WriteError::Finished)?;
+        let taken = match &mut slot.body {
+            Body::Opening(opening) => {
+                return Err(opening.ended().map_or(WriteError::Full, WriteError::Ended));
+            }
+            Body::Connection(connection) => {
+                connection.write_chunk(&mut context(now, &mut self.outside), &mut now_taken)?
+            }
+        };
+        chunk.advance(taken);
         self.settle_and_queue(now, id);
         Ok(taken)
     }

@@ -70,6 +70,7 @@ impl Bench {
             now: self.now,
             observer: Some(&mut self.watcher),
             challenges: None,
+            chunks: None,
         };
         call(&mut self.listener, &mut cx)
     }
@@ -483,6 +484,7 @@ fn each_has_its_own_limit_of_challenges() {
     let mut spent = crate::ChallengeBudget::new(0, [1; 16]);
     let mut cx = Context {
         challenges: Some(&mut spent),
+        chunks: None,
         ..Context::unwatched(bench.now)
     };
     let segment = Segment {

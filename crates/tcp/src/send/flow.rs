@@ -108,7 +108,11 @@ mod tests {
         send.on_ack_of_syn();
         send.wnd = 10_000;
         send.max_wnd = 10_000;
-        assert_eq!(send.buffer.write(&alloc::vec![7; unsent], 1 << 20), unsent);
+        assert_eq!(
+            send.buffer
+                .write(&alloc::vec![7; unsent], 1 << 20, &mut None),
+            unsent
+        );
         send
     }
 

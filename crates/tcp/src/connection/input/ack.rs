@@ -191,7 +191,7 @@ impl Connection {
         let mut heard = Heard::default();
         if segment.header.ack.after(self.snd.una) {
             self.excuse_path(segment.header.ack);
-            heard.acked = self.advance_una(segment.header.ack, &mut hear);
+            heard.acked = self.advance_una(cx, segment.header.ack, &mut hear);
             self.recovery.check_reneging(&mut self.snd);
             self.count_progress(cx.now);
         }
@@ -310,14 +310,13 @@ impl Connection {
     }
 
     /// SND.UNA moves: the buffer is freed, the timers start again (RFC 6298 5.2, 5.3).
-    fn advance_una(&mut self, ack: SeqNum, hear: Hear<'_>) -> Acked {
+    fn advance_una(&mut self, cx: &mut Context<'_>, ack: SeqNum, hear: Hear<'_>) -> Acked {
         let acked = self.snd.in_flight.acknowledge(ack, hear);
         let fin = u64::from(self.snd.fin.is_some_and(|fin| ack.after(fin)));
         let text = acked.octets - fin.min(acked.octets);
         // Cannot exceed the buffer: records cover only what was taken from it.
-        self.snd
-            .buffer
-            .release(usize::try_from(text).unwrap_or(usize::MAX));
+        let octets = usize::try_from(text).unwrap_or(usize::MAX);
+        self.snd.buffer.release(octets, &mut cx.chunks);
         self.snd.una = ack;
         self.counters.bytes_acked += text;
         self.patience.path_error = None;

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use super::super::*;
 use super::dice::{Dice, for_seeds};
+use crate::WriteError;
 use crate::listener::Listener;
 use crate::segment::{Flags, Header, Text, Transmit};
 use crate::time_wait::TimeWaitAction;

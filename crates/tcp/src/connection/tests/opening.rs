@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use super::super::*;
 use super::pair::{End, ISS, LONG, Pair, octets, setup};
+use crate::WriteError;
 use crate::listener::Listener;
 use crate::segment::{Flags, Header, Text};
 

@@ -170,6 +170,7 @@ fn challenges_are_limited() {
     let mut spent = crate::ChallengeBudget::new(0, [1; 16]);
     let mut cx = Context {
         challenges: Some(&mut spent),
+        chunks: None,
         ..Context::unwatched(bench.now)
     };
     assert!(bench.connection.handle_segment(&mut cx, &syn).is_err());

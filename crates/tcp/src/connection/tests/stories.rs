@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use super::super::*;
 use super::pair::{LONG, Pair, octets};
+use crate::WriteError;
 use crate::config::KeepAlive;
 use crate::segment::Flags;
 

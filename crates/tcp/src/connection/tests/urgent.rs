@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::super::*;
 use super::bench::Bench;
 use super::pair::{ISS, LONG, Pair, octets};
+use crate::WriteError;
 use crate::segment::{Flags, Header, Text};
 
 /// A segment of the bench's peer with URG: where it begins and points to, relative to its SYN.

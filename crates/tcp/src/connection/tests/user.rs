@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::super::*;
 use super::bench::Bench;
 use super::pair::{ISS, LONG, Pair, octets};
+use crate::WriteError;
 use crate::config::KeepAlive;
 use crate::error::PathError;
 use crate::segment::{Flags, Header};
