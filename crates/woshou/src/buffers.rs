@@ -46,6 +46,16 @@ impl Buffers {
         frame
     }
 
+    /// Whether a buffer is kept.
+    pub(crate) fn holds_any(&self) -> bool {
+        self.free.is_some() || !self.lent.is_empty()
+    }
+
+    /// Gives all memory back.
+    pub(crate) fn give_back(&mut self) {
+        *self = Self::default();
+    }
+
     /// The oldest lent buffer, if nobody holds it any more.
     fn reclaim(&mut self) -> Option<BytesMut> {
         match self.lent.pop_front()?.try_into_mut() {
@@ -79,6 +89,10 @@ mod tests {
         drop(text);
         let again = buffers.take();
         assert_eq!((again.as_ptr(), again.len()), (place, FRAME));
+        buffers.give(again);
+        assert!(buffers.holds_any());
+        buffers.give_back();
+        assert!(!buffers.holds_any());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The one task of a net: frames in, timers, and what full devices could not take.
 
 use std::future::Future;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,21 +10,20 @@ use std::time::Duration;
 
 use tokio::io::unix::AsyncFd;
 use woshou_link::{Device, Readiness};
-use woshou_stack::Packet;
 use woshou_tcp::Instant;
 
 use crate::alarm::Alarm;
-use crate::buffers::{Buffers, LEND_FROM};
 use crate::error::Over;
 use crate::port::REFILL;
+use crate::receive::Reading;
 use crate::shared::{Core, IDLE_CHECK, Shared};
 use crate::wakers::WakeList;
 
-/// Frames taken from a device before others get the lock, and other tasks the thread.
-const BATCH: usize = 128;
+/// Memory that free send buffers may keep while frames come and go, octets; less where the budget is small.
+const SPARE: usize = 2 << 20;
 
-/// The same in octets: super-frames are long.
-const BATCH_OCTETS: usize = 512 * 1024;
+/// Without a frame for so long, buffers that are kept for the next are given back.
+const STILL: Duration = Duration::from_secs(1);
 
 /// How soon a full device without a descriptor is tried again.
 const RETRY: Duration = Duration::from_millis(1);
@@ -34,21 +33,13 @@ pub(crate) struct Driver {
     core: Arc<Core>,
     /// By port; `None`: the device wakes us itself.
     descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
-    buffers: Buffers,
     alarm: Alarm,
     /// Not before, it is looked again whether the net is idle: that costs time for every connection.
     idle_check_at: Instant,
     /// A look was put off until then.
     idle_check_due: bool,
-}
-
-/// Why the reading of a device stopped.
-enum Reading {
-    /// Nothing there: a waker is registered.
-    Dry,
-    /// There may be more.
-    More,
-    Failed(io::Error),
+    /// Then it is [`STILL`]; `None`: it is, and no free buffer is kept.
+    still_at: Option<Instant>,
 }
 
 /// The descriptor of a device, known to tokio.
@@ -81,10 +72,10 @@ impl Driver {
         Ok(Self {
             core,
             descriptors,
-            buffers: Buffers::default(),
             alarm: Alarm::new(precise)?,
             idle_check_at: Instant::ZERO,
             idle_check_due: false,
+            still_at: None,
         })
     }
 
@@ -109,6 +100,7 @@ impl Driver {
                 Reading::Failed(error) => lose(shared, index, &error, wakes),
             }
         }
+        self.keep_buffers(shared, now);
         shared.settle(now, wakes);
         for index in 0..shared.ports.len() {
             again |= self.write(cx, shared, index);
@@ -126,6 +118,21 @@ impl Driver {
         waker.clone_from(cx.waker());
         shared.driver = Some(waker);
         Poll::Pending
+    }
+
+    /// Buffers are kept for the next frames while frames come, and given back when none came for a while.
+    fn keep_buffers(&mut self, shared: &mut Shared, now: Instant) {
+        if std::mem::take(&mut shared.heard) {
+            if self.still_at.is_none() {
+                let spare = SPARE.min(shared.stack.memory().budget / 32);
+                shared.stack.keep_free_chunks(spare);
+            }
+            self.still_at = Some(now + STILL);
+        } else if self.still_at.is_some_and(|at| at <= now) {
+            self.still_at = None;
+            shared.stack.keep_free_chunks(0);
+            shared.buffers.give_back();
+        }
     }
 
     /// While someone waits for it. Whatever ends a connection comes by here: frames and timers of themselves, users'
@@ -169,26 +176,21 @@ impl Driver {
         index: usize,
         now: Instant,
     ) -> Reading {
-        let Self {
-            descriptors,
-            buffers,
-            ..
-        } = self;
-        let Some(Some(descriptor)) = descriptors.get(index) else {
-            return match batch(shared, index, buffers, now) {
+        let Some(Some(descriptor)) = self.descriptors.get(index) else {
+            return match shared.receive(index, now) {
                 Reading::Dry => {
                     if let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) {
                         port.device.register(cx.waker());
                     }
                     // Once more, so that no frame slips in between.
-                    batch(shared, index, buffers, now)
+                    shared.receive(index, now)
                 }
                 other => other,
             };
         };
         loop {
             match descriptor.poll_read_ready(cx) {
-                Poll::Ready(Ok(mut guard)) => match batch(shared, index, buffers, now) {
+                Poll::Ready(Ok(mut guard)) => match shared.receive(index, now) {
                     Reading::Dry => guard.clear_ready(),
                     other => return other,
                 },
@@ -212,6 +214,8 @@ impl Driver {
                 .poll_timeout()
                 .filter(|due| *due < Instant::MAX),
             self.idle_check_due.then_some(self.idle_check_at),
+            self.still_at
+                .filter(|_| shared.stack.free_chunks() > 0 || shared.buffers.holds_any()),
             full.then(|| now + RETRY),
             sated.then(|| now + REFILL),
         ];
@@ -237,51 +241,6 @@ fn lose(shared: &mut Shared, index: usize, error: &io::Error, wakes: &mut WakeLi
     if shared.ports.iter().all(|port| port.broken) {
         shared.end(Over::Broken(error.kind(), error.to_string()), wakes);
     }
-}
-
-/// Takes at most [`BATCH`] frames or a little more than [`BATCH_OCTETS`] from a device into the stack.
-fn batch(shared: &mut Shared, index: usize, buffers: &mut Buffers, now: Instant) -> Reading {
-    let mut octets = 0;
-    for _ in 0..BATCH {
-        if octets >= BATCH_OCTETS {
-            break;
-        }
-        let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) else {
-            return Reading::Dry;
-        };
-        let link = port.id;
-        let mut buffer = buffers.take();
-        let received = match port.device.recv(&mut buffer) {
-            Ok(received) => received,
-            Err(error) => {
-                buffers.give(buffer);
-                match error.kind() {
-                    ErrorKind::WouldBlock => return Reading::Dry,
-                    ErrorKind::Interrupted => continue,
-                    _ => return Reading::Failed(error),
-                }
-            }
-        };
-        octets += received.len;
-        let packet = |octets, owner| Packet {
-            octets,
-            owner,
-            checksum_valid: received.checksum_valid,
-            segment_size: received.segment_size,
-        };
-        if received.len >= LEND_FROM {
-            let frame = buffers.lend(buffer, received.len);
-            shared
-                .stack
-                .handle_packet(now, link, packet(&frame, Some(&frame)));
-        } else {
-            let frame = buffer.get(..received.len).unwrap_or_default();
-            shared.stack.handle_packet(now, link, packet(frame, None));
-            buffers.give(buffer);
-        }
-    }
-    // `settle` sends what the batch calls for: everything is processed before it is acknowledged (RFC 9293 MUST-59).
-    Reading::More
 }
 
 impl Future for Driver {

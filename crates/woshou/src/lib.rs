@@ -58,6 +58,7 @@ mod options;
 #[cfg(feature = "hyper")]
 mod pooled;
 mod port;
+mod receive;
 #[cfg(feature = "axum")]
 mod serve;
 mod shared;

@@ -95,8 +95,8 @@ impl Port {
         bucket.is_some_and(|bucket| !bucket.has_any(now))
     }
 
-    /// Sends `frame`, or keeps it until the device has room.
-    pub(crate) fn send(&mut self, frame: &Transmit<'_>) {
+    /// Sends `frame`, or keeps it until the device has room; returns its octets.
+    pub(crate) fn send(&mut self, frame: &Transmit<'_>) -> usize {
         if let Some(bucket) = &mut self.bucket {
             bucket.left = bucket.left.saturating_sub(1);
         }
@@ -108,11 +108,15 @@ impl Port {
                 .map(|partial| (partial.start, partial.offset)),
             segment_size: frame.segment_size,
         };
+        let len = outgoing.len();
         if self.waiting.is_empty() {
             match send(self.device.as_mut(), &outgoing) {
-                Ok(()) => return,
+                Ok(()) => return len,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(_) => return self.count_lost(),
+                Err(_) => {
+                    self.count_lost();
+                    return len;
+                }
             }
         }
         if self.waiting.len() < QUEUE {
@@ -131,6 +135,7 @@ impl Port {
         } else {
             self.count_lost();
         }
+        len
     }
 
     /// Tries again what waits. `false`: the device is still full.

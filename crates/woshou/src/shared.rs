@@ -15,6 +15,7 @@ use tokio::time::Instant as TokioInstant;
 use woshou_stack::{ConnId, Event, IncomingId, ListenerId, Stack};
 use woshou_tcp::{Instant, State, Wake};
 
+use crate::buffers::Buffers;
 use crate::error::Over;
 use crate::options::TcpKeepalive;
 use crate::port::Port;
@@ -25,6 +26,9 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<DefaultHasher>>;
 
 /// How often at most a net that someone waits to see idle is looked at.
 pub(crate) const IDLE_CHECK: Duration = Duration::from_millis(5);
+
+/// Octets that users' calls send before one of them reads the devices.
+const HEAR_AFTER: usize = 256 * 1024;
 
 /// The socket layer's part of a connection.
 #[derive(Debug, Default)]
@@ -44,6 +48,12 @@ pub(crate) struct Socket {
 pub(crate) struct Shared {
     pub(crate) stack: Stack,
     pub(crate) ports: Vec<Port>,
+    /// Where frames are received.
+    pub(crate) buffers: Buffers,
+    /// A frame came since the driver asked last.
+    pub(crate) heard: bool,
+    /// Octets sent since a device was last read.
+    sent: usize,
     pub(crate) sockets: Map<ConnId, Socket>,
     pub(crate) listeners: Map<ListenerId, Waiters>,
     /// SYNs that wait for somebody to look at them, by listener.
@@ -72,6 +82,9 @@ impl Shared {
         Self {
             stack,
             ports,
+            buffers: Buffers::default(),
+            heard: false,
+            sent: 0,
             sockets: Map::default(),
             listeners: Map::default(),
             asked: Map::default(),
@@ -181,7 +194,9 @@ impl Shared {
 
     /// Hands what the stack owes to the devices. `true`: one of them became full, and the driver must wait for it.
     pub(crate) fn transmit(&mut self, now: Instant) -> bool {
-        let Self { stack, ports, .. } = self;
+        let Self {
+            stack, ports, sent, ..
+        } = self;
         let alone = ports.len() == 1;
         let was_full = ports.iter().any(Port::is_full);
         // With one device the stack may keep what it cannot take; with several, a full one must not hold up the
@@ -192,11 +207,25 @@ impl Shared {
                 break;
             };
             if let Some(port) = ports.iter_mut().find(|port| port.id == frame.link) {
-                port.send(&frame);
+                *sent += port.send(&frame);
             }
         }
         let sated = alone && ports.iter_mut().any(|port| port.is_sated(now));
         sated || (!was_full && ports.iter().any(Port::is_full))
+    }
+
+    /// A task that writes and writes keeps its thread from the driver. Then it reads what the devices have for us itself: what
+    /// was acknowledged is freed while it is still in the cache, and does not pile up. `true`: something may have come.
+    fn hears_itself(&mut self, now: Instant) -> bool {
+        if self.sent < HEAR_AFTER || self.over.is_some() {
+            return false;
+        }
+        self.sent = 0;
+        for index in 0..self.ports.len() {
+            // The driver meets the same error.
+            let _ = self.receive(index, now);
+        }
+        true
     }
 
     /// Whether someone waits for the net to be idle.
@@ -279,6 +308,9 @@ impl Core {
         let now = shared.now();
         let result = call(&mut shared, now);
         shared.settle(now, &mut wakes);
+        if shared.hears_itself(now) {
+            shared.settle(now, &mut wakes);
+        }
         drop(shared);
         wakes.wake();
         result

@@ -41,6 +41,12 @@ impl Stack {
         self.outside.chunks.keep(octets);
     }
 
+    /// Octets of freed send buffers that are kept now.
+    #[must_use]
+    pub fn free_chunks(&self) -> usize {
+        self.outside.chunks.memory()
+    }
+
     /// Octets held beyond the budget.
     pub(super) fn excess(&self) -> usize {
         self.held().saturating_sub(self.memory.budget())
