@@ -19,6 +19,8 @@ pub(crate) struct Frame {
 /// One direction.
 #[derive(Default)]
 pub(crate) struct Link {
+    /// Packets that were sent.
+    pub(crate) sent: u64,
     queue: VecDeque<Frame>,
     /// Buffers that are free.
     pool: Vec<BytesMut>,
@@ -62,6 +64,7 @@ impl Link {
                 *last ^= 0x10;
             }
         }
+        self.sent += 1;
         self.queue.push_back(Frame {
             octets,
             segment_size,

@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
+use crate::link::CAPACITY;
+
 /// A bulk transfer.
+#[derive(Clone, Copy)]
 pub(crate) struct Bulk {
     /// Largest packet, octets; the segments of a super-packet too.
     pub(crate) mtu: usize,
@@ -12,6 +15,12 @@ pub(crate) struct Bulk {
     pub(crate) gso: bool,
     /// Send and receive buffer, octets each.
     pub(crate) buffer: usize,
+    /// Packets that the receiver takes before it has its turn to acknowledge.
+    pub(crate) batch: usize,
+    /// Idle connections held beside it, where the stack can.
+    pub(crate) idle: u32,
+    /// Listeners beside it, where the stack can.
+    pub(crate) listeners: u16,
     /// How long to measure.
     pub(crate) duration: Duration,
 }
@@ -23,6 +32,9 @@ impl Bulk {
             mtu: 1500,
             gso: false,
             buffer: 256 << 10,
+            batch: CAPACITY,
+            idle: 0,
+            listeners: 0,
             duration: Duration::from_secs_f64(secs),
         }
     }
@@ -32,6 +44,9 @@ impl Bulk {
             mtu: 1500,
             gso: true,
             buffer: 1 << 20,
+            batch: CAPACITY,
+            idle: 0,
+            listeners: 0,
             duration: Duration::from_secs_f64(secs),
         }
     }
@@ -60,6 +75,8 @@ pub(crate) trait Peer: Sized {
         into: &mut [u8],
         seen: impl FnMut(&[u8]),
     ) -> Result<u64>;
+    /// Packets that went from the sender, and back.
+    fn packets(&self) -> [u64; 2];
     /// Spoils the payload of the next packet from the sender.
     fn corrupt_next(&mut self);
     /// Opens and closes connections; how many a second.
@@ -72,8 +89,23 @@ const CHUNK: usize = 64 << 10;
 /// Nothing moved for this long: the transfer has stalled.
 const STALL: Duration = Duration::from_secs(10);
 
-/// Goodput in Gbit/s.
-pub(crate) fn bulk<P: Peer>(bulk: &Bulk) -> Result<f64> {
+/// What a bulk transfer came to.
+pub(crate) struct Run {
+    /// Gbit/s.
+    pub(crate) goodput: f64,
+    /// From the sender, and back.
+    packets: [u64; 2],
+}
+
+impl Run {
+    /// Packets of the sender's for each that came back.
+    pub(crate) fn segments_per_ack(&self) -> f64 {
+        self.packets[0] as f64 / self.packets[1] as f64
+    }
+}
+
+/// Moves octets for as long as `bulk` says.
+pub(crate) fn bulk<P: Peer>(bulk: &Bulk) -> Result<Run> {
     let mut pair = P::connect(bulk)?;
     let chunk = vec![0x5a; CHUNK];
     let mut into = vec![0; CHUNK];
@@ -93,7 +125,10 @@ pub(crate) fn bulk<P: Peer>(bulk: &Bulk) -> Result<f64> {
             P::NAME
         );
         if now >= bulk.duration {
-            return Ok(moved as f64 * 8.0 / now.as_secs_f64() / 1e9);
+            return Ok(Run {
+                goodput: moved as f64 * 8.0 / now.as_secs_f64() / 1e9,
+                packets: pair.packets(),
+            });
         }
     }
 }

@@ -12,7 +12,7 @@ use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-use crate::link::Link;
+use crate::link::{CAPACITY, Link};
 use crate::memory::{Bulk, Cycles, Peer};
 
 type Shared = Rc<RefCell<Link>>;
@@ -23,6 +23,8 @@ struct End {
     rx: Shared,
     mtu: usize,
     gso: bool,
+    /// Packets that it still hands out in this turn.
+    left: usize,
 }
 
 struct Rx {
@@ -60,6 +62,7 @@ impl Device for End {
     type TxToken<'a> = Tx;
 
     fn receive(&mut self, _: Instant) -> Option<(Rx, Tx)> {
+        self.left = self.left.checked_sub(1)?;
         let frame = self.rx.borrow_mut().receive()?;
         let rx = Rx {
             octets: frame.octets,
@@ -114,7 +117,14 @@ impl Host {
         }
     }
 
+    /// One turn: takes all that arrived.
     fn poll(&mut self, now: Instant) {
+        self.turn(now, CAPACITY);
+    }
+
+    /// One turn: takes so many packets at most, and sends.
+    fn turn(&mut self, now: Instant, batch: usize) {
+        self.device.left = batch;
         self.interface
             .poll(now, &mut self.device, &mut self.sockets);
     }
@@ -160,12 +170,14 @@ fn hosts(mtu: usize, gso: bool) -> (Host, Host) {
         rx: back.clone(),
         mtu,
         gso,
+        left: 0,
     };
     let server = End {
         tx: back,
         rx: forth,
         mtu,
         gso,
+        left: 0,
     };
     (Host::new(1, client), Host::new(2, server))
 }
@@ -180,6 +192,7 @@ pub(crate) struct Pair {
     server: Host,
     sender: SocketHandle,
     receiver: SocketHandle,
+    batch: usize,
 }
 
 impl Peer for Pair {
@@ -199,6 +212,7 @@ impl Peer for Pair {
             server,
             sender,
             receiver,
+            batch: bulk.batch,
         })
     }
 
@@ -216,7 +230,10 @@ impl Peer for Pair {
                 .map_err(|error| anyhow!("smoltcp send: {error}"))?;
         }
         self.client.poll(instant(now));
-        self.server.poll(instant(now));
+        while {
+            self.server.turn(instant(now), self.batch);
+            !self.server.device.rx.borrow().is_empty()
+        } {}
         let receiver = self.server.socket(self.receiver);
         let mut read = 0;
         while receiver.can_recv() {
@@ -227,6 +244,10 @@ impl Peer for Pair {
             read += octets as u64;
         }
         Ok(read)
+    }
+
+    fn packets(&self) -> [u64; 2] {
+        [&self.client, &self.server].map(|host| host.device.tx.borrow().sent)
     }
 
     fn corrupt_next(&mut self) {

@@ -1,47 +1,95 @@
 //! Medians and ratios, as a Markdown table.
 
-use std::fmt;
+use std::fmt::Write as _;
 
-/// One thing that was measured for two stacks.
-pub(crate) struct Row {
-    name: String,
-    /// A figure a round.
+/// What a row wants.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// Of the ratio to the other column, at least.
+    AtLeast(f64),
+    /// Shown for what it is.
+    Report,
+}
+
+/// One comparison: a figure a round for each side.
+pub(crate) struct Line {
+    /// What was done.
+    pub(crate) work: String,
+    /// Of both columns.
+    pub(crate) unit: &'static str,
+    /// woshou's figures, one a round.
     pub(crate) ours: Vec<f64>,
-    /// A figure a round, from the same rounds.
+    /// Beside whom.
+    pub(crate) peer: String,
+    /// The peer's figures from the same rounds; empty where there is no peer.
     pub(crate) theirs: Vec<f64>,
+    /// What the issue asks for.
+    pub(crate) wanted: Wanted,
 }
 
-impl Row {
-    pub(crate) fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ours: Vec::new(),
-            theirs: Vec::new(),
+impl Line {
+    /// The median over the rounds of the ratio of woshou's figure to the peer's in the same round.
+    fn ratio(&self) -> Option<f64> {
+        let ratios: Vec<f64> = self
+            .ours
+            .iter()
+            .zip(&self.theirs)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
+        (!ratios.is_empty()).then(|| spread(&ratios)[1])
+    }
+
+    fn wanted(&self) -> String {
+        match self.wanted {
+            Wanted::AtLeast(ratio) => format!("≥ {ratio:.2} ×"),
+            Wanted::Report => String::new(),
         }
+    }
+
+    /// Whether it is what the issue asks for; nothing where nothing is asked.
+    fn verdict(&self) -> &'static str {
+        let ratio = self.ratio().unwrap_or(f64::NAN);
+        let met = match self.wanted {
+            Wanted::AtLeast(least) => ratio >= least,
+            Wanted::Report => return "",
+        };
+        if met { "met" } else { "short" }
     }
 }
 
-/// A table with the medians of two stacks.
-pub(crate) struct Table {
-    title: &'static str,
-    ours: &'static str,
-    theirs: &'static str,
-    pub(crate) rows: Vec<Row>,
-}
+/// The first lines of the table.
+pub(crate) const HEAD: &str = "| # | work | unit | woshou | beside | its figure | ratio | wanted | |\n\
+     |---|---|---|---:|---|---:|---:|---:|---|\n";
 
-impl Table {
-    pub(crate) fn new(title: &'static str, ours: &'static str, theirs: &'static str) -> Self {
-        Self {
-            title,
-            ours,
-            theirs,
-            rows: Vec::new(),
-        }
-    }
+/// The table's line of `line`, which belongs to row `number`.
+pub(crate) fn markdown(number: u8, line: &Line) -> String {
+    let ratio = line
+        .ratio()
+        .map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+    let mut text = format!(
+        "| {number} | {} | {} | {} | ",
+        line.work,
+        line.unit,
+        cell(&line.ours)
+    );
+    let theirs = if line.theirs.is_empty() {
+        String::new()
+    } else {
+        cell(&line.theirs)
+    };
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        text,
+        "{} | {theirs} | {ratio} | {} | {} |",
+        line.peer,
+        line.wanted(),
+        line.verdict()
+    );
+    text
 }
 
 /// The least, the middle and the largest of `values`; NaN when there are none.
-fn spread(values: &[f64]) -> [f64; 3] {
+pub(crate) fn spread(values: &[f64]) -> [f64; 3] {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
@@ -50,11 +98,11 @@ fn spread(values: &[f64]) -> [f64; 3] {
     [at(0), median, at(last)]
 }
 
-/// Three significant figures, thousands as `k`.
-fn figure(value: f64) -> String {
+/// Three significant figures, many thousands as `k`.
+pub(crate) fn figure(value: f64) -> String {
     if value >= 100_000.0 {
         format!("{:.0}k", value / 1e3)
-    } else if value >= 1_000.0 {
+    } else if value >= 10_000.0 {
         format!("{:.1}k", value / 1e3)
     } else if value >= 100.0 {
         format!("{value:.0}")
@@ -67,32 +115,10 @@ fn figure(value: f64) -> String {
 
 fn cell(values: &[f64]) -> String {
     let [least, median, most] = spread(values);
-    format!("{} ({}-{})", figure(median), figure(least), figure(most))
-}
-
-/// "median (least-most)" for each stack, and the ratio of the medians.
-impl fmt::Display for Table {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rounds = self.rows.first().map_or(0, |row| row.ours.len());
-        writeln!(
-            f,
-            "\n{}: median (least-most) of {rounds} interleaved rounds.\n",
-            self.title
-        )?;
-        writeln!(f, "| | {} | {} | ratio |", self.ours, self.theirs)?;
-        writeln!(f, "|---|---:|---:|---:|")?;
-        for row in &self.rows {
-            let ratio = spread(&row.ours)[1] / spread(&row.theirs)[1];
-            writeln!(
-                f,
-                "| {} | {} | {} | {ratio:.2} |",
-                row.name,
-                cell(&row.ours),
-                cell(&row.theirs)
-            )?;
-        }
-        Ok(())
+    if values.len() == 1 {
+        return figure(median);
     }
+    format!("{} ({}-{})", figure(median), figure(least), figure(most))
 }
 
 #[cfg(test)]
@@ -111,30 +137,37 @@ mod tests {
         for (value, text) in [
             (1.234, "1.23"),
             (12.34, "12.3"),
-            (123.4, "123"),
-            (1234.5, "1.2k"),
+            (1023.6, "1024"),
+            (12_345.0, "12.3k"),
             (123_456.0, "123k"),
         ] {
             assert_eq!(figure(value), text);
         }
     }
 
-    #[test]
-    fn markdown() {
-        let mut table = Table::new("Speed", "a", "b");
-        table.rows.push(Row {
-            name: "x".to_owned(),
+    fn line(wanted: Wanted) -> Line {
+        Line {
+            work: "x".to_owned(),
+            unit: "u",
             ours: vec![2.0, 4.0, 3.0],
-            theirs: vec![1.0, 2.0, 1.5],
-        });
-        let text = table.to_string();
-        assert!(
-            text.contains("median (least-most) of 3 interleaved rounds"),
-            "{text}"
+            peer: "them".to_owned(),
+            theirs: vec![1.0, 2.0, 1.0],
+            wanted,
+        }
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(
+            markdown(3, &line(Wanted::AtLeast(1.5))),
+            "| 3 | x | u | 3.00 (2.00-4.00) | them | 1.00 (1.00-2.00) | 2.00 | ≥ 1.50 × | met |\n"
         );
-        assert!(
-            text.ends_with("| x | 3.00 (2.00-4.00) | 1.50 (1.00-2.00) | 2.00 |\n"),
-            "{text}"
-        );
+        for (wanted, verdict) in [
+            (Wanted::AtLeast(2.0), "met"),
+            (Wanted::AtLeast(2.01), "short"),
+            (Wanted::Report, ""),
+        ] {
+            assert_eq!(line(wanted).verdict(), verdict);
+        }
     }
 }

@@ -8,11 +8,14 @@ use anyhow::{Result, ensure};
 use woshou_stack::{Cidr, Config, ConnId, LinkConfig, LinkId, ListenerId, Medium, Packet, Stack};
 use woshou_tcp::{Instant, ReadError, State, WriteError};
 
-use crate::link::Link;
+use crate::link::{CAPACITY, Link};
 use crate::memory::{Bulk, Cycles, Peer};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// Ports that the server of a measurement of cycles listens at.
+const SERVER_PORTS: u16 = 16;
 
 /// A stack and its only link.
 struct Host {
@@ -23,12 +26,8 @@ struct Host {
 }
 
 impl Host {
-    fn new(address: Ipv4Addr, mtu: usize, gso: bool, tcp: &Arc<woshou_tcp::Config>) -> Self {
-        let config = Config {
-            tcp: tcp.clone(),
-            ..Config::default()
-        };
-        let mut stack = Stack::new(Arc::new(config), [address.octets()[3]; 32]);
+    fn new(address: Ipv4Addr, mtu: usize, gso: bool, config: &Arc<Config>) -> Self {
+        let mut stack = Stack::new(config.clone(), [address.octets()[3]; 32]);
         let link = stack.add_link(LinkConfig {
             medium: Medium::Ip,
             mtu,
@@ -59,9 +58,10 @@ impl Host {
         while self.stack.poll_event().is_some() {}
     }
 
-    /// Takes all that arrived.
-    fn receive(&mut self, now: Instant, from: &mut Link) {
-        while let Some(frame) = from.receive() {
+    /// Takes what arrived, `batch` packets at most.
+    fn receive(&mut self, now: Instant, from: &mut Link, batch: usize) {
+        for _ in 0..batch {
+            let Some(frame) = from.receive() else { break };
             let segment_size = frame.segment_size;
             if self.gso {
                 let owner = frame.octets.freeze();
@@ -99,11 +99,11 @@ struct Wire {
 }
 
 impl Wire {
-    fn new(mtu: usize, gso: bool, tcp: woshou_tcp::Config) -> Self {
-        let tcp = Arc::new(tcp);
+    fn new(mtu: usize, gso: bool, config: Config) -> Self {
+        let config = Arc::new(config);
         Self {
-            client: Host::new(CLIENT, mtu, gso, &tcp),
-            server: Host::new(SERVER, mtu, gso, &tcp),
+            client: Host::new(CLIENT, mtu, gso, &config),
+            server: Host::new(SERVER, mtu, gso, &config),
             forth: Link::default(),
             back: Link::default(),
         }
@@ -112,9 +112,31 @@ impl Wire {
     /// What the client owes goes over, and what the server answers comes back.
     fn carry(&mut self, now: Instant) {
         self.client.transmit(now, &mut self.forth);
-        self.server.receive(now, &mut self.forth);
+        self.server.receive(now, &mut self.forth, CAPACITY);
         self.server.transmit(now, &mut self.back);
-        self.client.receive(now, &mut self.back);
+        self.client.receive(now, &mut self.back, CAPACITY);
+    }
+
+    /// Listeners, and idle connections to them in turn.
+    fn hold_idle(&mut self, bulk: &Bulk) -> Result<()> {
+        const FIRST: u16 = 10_000;
+        let listeners: Vec<ListenerId> = (0..bulk.listeners)
+            .map(|index| self.server.stack.listen((SERVER, FIRST + index).into(), 16))
+            .collect::<Result<_, _>>()?;
+        for index in 0..bulk.idle {
+            let which = (index % u32::from(bulk.listeners)) as u16;
+            let port = 1025 + (index / u32::from(bulk.listeners)) as u16;
+            let (from, to) = ((CLIENT, port).into(), (SERVER, FIRST + which).into());
+            self.client.stack.connect(Instant::ZERO, to, Some(from))?;
+            self.carry(Instant::ZERO);
+            self.carry(Instant::ZERO);
+            let accepted = self.server.stack.accept(listeners[usize::from(which)]);
+            ensure!(
+                accepted.is_some(),
+                "idle connection {index} was not accepted"
+            );
+        }
+        Ok(())
     }
 }
 
@@ -123,6 +145,7 @@ pub(crate) struct Pair {
     wire: Wire,
     sender: ConnId,
     receiver: ConnId,
+    batch: usize,
 }
 
 impl Peer for Pair {
@@ -134,7 +157,14 @@ impl Peer for Pair {
             receive_buffer: bulk.buffer,
             ..woshou_tcp::Config::default()
         };
-        let mut wire = Wire::new(bulk.mtu, bulk.gso, tcp);
+        let config = Config {
+            tcp: Arc::new(tcp),
+            // Enough that what is held beside the flow takes no room from it.
+            memory: 4 << 30,
+            ..Config::default()
+        };
+        let mut wire = Wire::new(bulk.mtu, bulk.gso, config);
+        wire.hold_idle(bulk)?;
         let listener = wire
             .server
             .stack
@@ -154,7 +184,12 @@ impl Peer for Pair {
             wire,
             sender,
             receiver,
+            batch: bulk.batch,
         })
+    }
+
+    fn packets(&self) -> [u64; 2] {
+        [self.wire.forth.sent, self.wire.back.sent]
     }
 
     fn turn(
@@ -173,7 +208,12 @@ impl Peer for Pair {
             }
         }
         self.wire.client.transmit(now, &mut self.wire.forth);
-        self.wire.server.receive(now, &mut self.wire.forth);
+        while {
+            let batch = self.batch;
+            self.wire.server.receive(now, &mut self.wire.forth, batch);
+            self.wire.server.transmit(now, &mut self.wire.back);
+            !self.wire.forth.is_empty()
+        } {}
         let mut read = 0;
         loop {
             match self.wire.server.stack.read(now, self.receiver, into) {
@@ -186,7 +226,7 @@ impl Peer for Pair {
             }
         }
         self.wire.server.transmit(now, &mut self.wire.back);
-        self.wire.client.receive(now, &mut self.wire.back);
+        self.wire.client.receive(now, &mut self.wire.back, CAPACITY);
         Ok(read)
     }
 
@@ -204,26 +244,36 @@ impl Peer for Pair {
             time_wait,
             ..woshou_tcp::Config::default()
         };
-        let mut wire = Wire::new(1500, false, tcp);
-        let listener = wire
-            .server
-            .stack
-            .listen(SocketAddr::from((SERVER, 80)), 16)?;
+        let config = Config {
+            tcp: Arc::new(tcp),
+            time_wait_entries: 1_000_000,
+            ..Config::default()
+        };
+        let mut wire = Wire::new(1500, false, config);
+        let listeners: Vec<ListenerId> = (0..SERVER_PORTS)
+            .map(|index| wire.server.stack.listen((SERVER, 80 + index).into(), 16))
+            .collect::<Result<_, _>>()?;
         let mut now = Instant::ZERO;
         let mut started = Clock::now();
         for cycle in 0..cycles.held + cycles.count {
             if cycle == cycles.held {
                 started = Clock::now();
             }
-            let port = 1025 + (cycle % 64_000) as u16;
-            let from = SocketAddr::from((CLIENT, port));
-            let opener =
-                wire.client
-                    .stack
-                    .connect(now, SocketAddr::from((SERVER, 80)), Some(from))?;
-            open_and_close(&mut wire, opener, listener, &mut now)?;
+            // Each pair of ports is used once while it is in TIME-WAIT.
+            let from = (CLIENT, 1025 + (cycle % 60_000) as u16).into();
+            let which = (cycle / 60_000) as u16 % SERVER_PORTS;
+            let to = (SERVER, 80 + which).into();
+            let opener = wire.client.stack.connect(now, to, Some(from))?;
+            open_and_close(&mut wire, opener, listeners[usize::from(which)], &mut now)?;
         }
-        Ok(f64::from(cycles.count) / started.elapsed().as_secs_f64())
+        let took = started.elapsed();
+        let all = wire.client.stack.connections();
+        let held = all.iter().filter(|it| it.1 == State::TimeWait).count();
+        ensure!(
+            held >= cycles.held as usize,
+            "only {held} are held in TIME-WAIT"
+        );
+        Ok(f64::from(cycles.count) / took.as_secs_f64())
     }
 }
 

@@ -1,0 +1,72 @@
+//! Rows 7 and 8: flows between woshou's `TcpStream` and the Linux kernel, through a TUN device.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use woshou_link::{Namespace, PrivateSpec, Way};
+
+use super::{Options, Outcome};
+use crate::table::{Line, Wanted};
+use crate::tun::{self, Direction, Flow, Serve};
+
+/// Why there can be no private namespace with a TUN device here, if that is so.
+pub(super) fn unable() -> Option<String> {
+    let spec = PrivateSpec {
+        mtu: 1500,
+        offload: true,
+        way: Way::Tun,
+    };
+    let error = Namespace::new(&spec).err()?;
+    Some(format!("no private namespace with a TUN device: {error}"))
+}
+
+/// Whom woshou is measured beside, and what the row asks for.
+const PEERS: [(&str, Serve, Wanted); 1] = [(
+    "smoltcp 0.14 by hand",
+    tun::smol::serve,
+    Wanted::AtLeast(1.0),
+)];
+
+/// What is measured: a name, who sends, and whether the device cuts segments.
+const CASES: [(&str, Direction, bool); 4] = [
+    ("kernel sends, MTU 1500", Direction::FromKernel, false),
+    ("kernel receives, MTU 1500", Direction::ToKernel, false),
+    ("kernel sends, offload", Direction::FromKernel, true),
+    ("kernel receives, offload", Direction::ToKernel, true),
+];
+
+pub(super) fn one_flow(options: &Options) -> Result<Outcome> {
+    if let Some(why) = unable() {
+        return Ok(Outcome::Skipped(why));
+    }
+    let mut lines = Vec::new();
+    for (name, direction, offload) in CASES {
+        let flow = Flow {
+            direction,
+            offload,
+            duration: Duration::from_secs_f64(options.secs),
+        };
+        let mut ours = Vec::new();
+        let mut theirs = vec![Vec::new(); PEERS.len()];
+        for _ in 0..options.rounds {
+            ours.push(tun::goodput(&flow, tun::woshou::serve)?);
+            for ((_, serve, _), figures) in PEERS.iter().zip(&mut theirs) {
+                figures.push(tun::goodput(&flow, *serve)?);
+            }
+        }
+        lines.extend(
+            PEERS
+                .iter()
+                .zip(theirs)
+                .map(|((peer, _, wanted), theirs)| Line {
+                    work: format!("one flow over TUN, {name}"),
+                    unit: "Gbit/s",
+                    ours: ours.clone(),
+                    peer: (*peer).to_owned(),
+                    theirs,
+                    wanted: *wanted,
+                }),
+        );
+    }
+    Ok(Outcome::Measured(lines))
+}
