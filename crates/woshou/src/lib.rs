@@ -38,7 +38,7 @@
 //! | `TcpSocket::{set_keepalive, set_send_buffer_size, set_recv_buffer_size, set_tos_v4, set_tclass_v6}` | the same; sizes are not doubled |
 //! | `socket2::SockRef`: keep-alive, user timeout, cork, MSS, notsent-lowat, quickack, TOS, buffers, out-of-band | [`SockRef`], of async and blocking streams |
 //! | `from_std`, `into_std`, `AsRawFd`, `bind_device` | no: there is no descriptor |
-//! | — | [`TcpStream::info`], [`TcpStream::abort`], [`TcpStream::read_chunk`], [`Net::idle`], [`blocking`] |
+//! | — | [`TcpStream::info`], [`TcpStream::abort`], [`TcpStream::read_chunk`], [`TcpStream::write_chunk`], [`Net::idle`], [`blocking`] |
 //!
 //! # Features
 //! - `axum`: [`TcpListener`] is an `axum::serve::Listener`; `PeerAddr` for its `ConnectInfo`.

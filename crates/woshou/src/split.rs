@@ -136,6 +136,14 @@ macro_rules! reading_half {
                 self.as_ref().read_chunk(max).await
             }
 
+            /// As [`TcpStream::try_read_chunk`].
+            ///
+            /// # Errors
+            /// As [`TcpStream::try_read`].
+            pub fn try_read_chunk(&mut self, max: usize) -> io::Result<Bytes> {
+                self.as_ref().try_read_chunk(max)
+            }
+
             /// As [`TcpStream::ready`].
             ///
             /// # Errors
@@ -223,6 +231,22 @@ macro_rules! writing_half {
             /// As [`TcpStream::try_write`].
             pub fn try_write_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
                 self.as_ref().try_write_vectored(bufs)
+            }
+
+            /// As [`TcpStream::write_chunk`].
+            ///
+            /// # Errors
+            /// As writing.
+            pub async fn write_chunk(&mut self, chunk: Bytes) -> io::Result<()> {
+                self.as_ref().write_chunk(chunk).await
+            }
+
+            /// As [`TcpStream::try_write_chunk`].
+            ///
+            /// # Errors
+            /// As [`TcpStream::try_write`].
+            pub fn try_write_chunk(&mut self, chunk: &mut Bytes) -> io::Result<usize> {
+                self.as_ref().try_write_chunk(chunk)
             }
         }
 

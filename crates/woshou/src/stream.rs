@@ -1,5 +1,6 @@
 //! [`TcpStream`].
 
+mod chunks;
 mod io_traits;
 mod options;
 mod ready;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes};
+use bytes::BufMut;
 use tokio::io::ReadBuf;
 use tokio::net::ToSocketAddrs;
 use tokio::task::coop;
@@ -182,23 +183,6 @@ impl TcpStream {
             return Ok(0);
         }
         self.try_input(|stack, _, id| stack.peek(id, buf))
-    }
-
-    /// Takes at most `max` octets without a copy where they lie in one piece; empty: the end of the peer's text
-    /// (or `max` is zero).
-    ///
-    /// # Errors
-    /// As reading.
-    pub async fn read_chunk(&self, max: usize) -> io::Result<Bytes> {
-        if max == 0 {
-            return Ok(Bytes::new());
-        }
-        loop {
-            match self.try_input(|stack, now, id| stack.read_chunk(now, id, max)) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
-                result => return result,
-            }
-        }
     }
 
     /// Reads what is there; `Ok(0)` is the end of the peer's text (unless `buf` is empty).

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::time::timeout;
 use woshou::tcp::{Ended, State};
@@ -288,6 +289,62 @@ async fn chunks_come_without_a_copy_in_order() {
     }
     assert!(got == text);
     writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn chunks_go_without_a_copy_in_order() {
+    let (client, server) = nets();
+    let (ours, mut theirs, _listener) = connected(&client, &server).await;
+    let text = Bytes::from(crate::nets::pattern(3_000_000, 5));
+    let sent = text.clone();
+    let writer = tokio::spawn(async move {
+        let (read, mut write) = ours.into_split();
+        let mut rest = sent;
+        for len in [1, 5, 100, 20_000, 3, 70_000, 200_000, 16_384, 16_383] {
+            write.write_chunk(rest.split_to(len)).await.unwrap();
+        }
+        write.write_chunk(Bytes::new()).await.unwrap();
+        write.write_chunk(rest).await.unwrap();
+        write.shutdown().await.unwrap();
+        let late = write.write_chunk(Bytes::from_static(b"late")).await;
+        assert_eq!(
+            late.map_err(|error| error.kind()),
+            Err(ErrorKind::BrokenPipe)
+        );
+        drop(read);
+    });
+    let mut got = Vec::new();
+    theirs.read_to_end(&mut got).await.unwrap();
+    assert!(got == text);
+    writer.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_written_by_reference_is_let_go_once_it_arrived() {
+    let (client, server) = nets();
+    let (ours, theirs, _listener) = connected(&client, &server).await;
+    let mut rest = Bytes::from(vec![7; 64 << 20]);
+    let all = rest.clone();
+    let taken = ours.try_write_chunk(&mut rest).unwrap();
+    assert!((16_384..all.len()).contains(&taken), "{taken}");
+    assert_eq!(rest.len(), all.len() - taken);
+    let full = ours
+        .try_write_chunk(&mut rest)
+        .map_err(|error| error.kind());
+    assert_eq!(full, Err(ErrorKind::WouldBlock));
+    drop((rest, all.clone()));
+    assert!(!all.is_unique(), "the connection holds on to it");
+    let mut read = 0;
+    while read < taken {
+        read += theirs.read_chunk(usize::MAX).await.unwrap().len();
+    }
+    timeout(Duration::from_secs(10), async {
+        while !all.is_unique() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await
+    .expect("the connection lets go of it");
 }
 
 #[tokio::test]

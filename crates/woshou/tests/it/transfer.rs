@@ -129,3 +129,24 @@ async fn the_backlog_is_bounded_and_no_one_is_lost() {
         attempt.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn free_buffers_wait_for_the_next_write_and_are_given_back_when_all_is_still() {
+    let (client, server) = nets();
+    let (mut ours, theirs, _listener) = connected(&client, &server).await;
+    let writer = tokio::spawn(async move {
+        ours.write_all(&vec![7; 4 << 20]).await.unwrap();
+        ours
+    });
+    let mut read = 0;
+    while read < 4 << 20 {
+        read += theirs.read_chunk(usize::MAX).await.unwrap().len();
+    }
+    let _ours = writer.await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await; // the last acknowledgement
+    let busy = client.memory().now;
+    assert!(busy >= 64 * 1024, "{busy}: a chunk waits");
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let still = client.memory().now;
+    assert!(still < 16 * 1024, "{still}: none waits");
+}
