@@ -163,6 +163,9 @@ pub struct Config {
     pub pacing_percent_avoidance: u16,
     /// Whether an idle time of more than a retransmission timeout brings slow start again (RFC 5681 section 4.1). Default true.
     pub slow_start_after_idle: bool,
+    /// Whether expected text takes the short way (header prediction). Both ways lead to the same; this is for whoever wants to see
+    /// that, or to measure it. Default true.
+    pub header_prediction: bool,
 }
 
 impl Config {
@@ -286,6 +289,7 @@ impl Default for Config {
             pacing_percent_slow_start: 200,
             pacing_percent_avoidance: 120,
             slow_start_after_idle: true,
+            header_prediction: true,
         }
     }
 }

@@ -81,6 +81,8 @@ pub struct Connection {
     timers: TimerTable,
     owed: Owed,
     wake: Wake,
+    /// A segment has come the long way since nothing flies any more: what follows an acknowledgement is done.
+    at_rest: bool,
     urgent: Option<Box<Urgent>>,
     ended: Option<Ended>,
     user: User,
@@ -186,6 +188,7 @@ impl Connection {
             timers: TimerTable::new(),
             owed: Owed::default(),
             wake: Wake::NONE,
+            at_rest: false,
             urgent: None,
             ended: None,
             user: User {
@@ -256,8 +259,14 @@ impl Connection {
             header: segment.header,
             len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
         });
+        if self.config.header_prediction && self.take_predicted(cx.now, segment) {
+            return Ok(());
+        }
         let una = self.snd.una;
+        let idle = self.snd.in_flight.is_empty();
         let result = self.segment_arrives(cx, segment);
+        let plain = segment.header.options.sack.as_slice().is_empty();
+        self.at_rest = idle && plain && result.is_ok();
         if let Err(refusal) = result {
             // A valid RST was processed, not refused.
             if refusal != Refusal::ValidReset {

@@ -25,7 +25,7 @@ pub(super) struct Counters {
     /// Since when it does what it does.
     since: Instant,
     pub(super) delivered: u32,
-    doing: Doing,
+    pub(super) doing: Doing,
 }
 
 /// Nanoseconds: half the size of a [`Duration`].
@@ -33,7 +33,7 @@ type Nanos = u64;
 
 /// What holds the sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Doing {
+pub(super) enum Doing {
     /// Nothing is unacknowledged or unsent.
     Nothing,
     /// The network, or nobody.

@@ -466,6 +466,7 @@ impl Connection {
         if plan.space() == 0 {
             return;
         }
+        self.at_rest = false;
         let now = cx.now;
         let end = plan.seq + plan.space();
         self.counters.bytes_sent += u64::from(plan.len);

@@ -15,6 +15,7 @@ mod mtu;
 mod opening;
 mod pacing;
 mod pair;
+mod prediction;
 mod repair;
 mod segments;
 mod silly;

@@ -396,7 +396,7 @@ impl Connection {
     ///
     /// What acknowledges more is newer, too, even where it repeats old text: the RFC's rule would keep the window and
     /// move it along with SND.UNA, beyond what was offered.
-    fn update_send_window(&mut self, now: Instant, segment: &Segment<'_>, window: u32) {
+    pub(super) fn update_send_window(&mut self, now: Instant, segment: &Segment<'_>, window: u32) {
         let (mut seq, ack) = (segment.header.seq, segment.header.ack);
         if self.rcv.wnd() == 0 {
             // It may count a probe that was not taken.

@@ -36,10 +36,7 @@ impl Connection {
             self.end(cx, Ended::Aborted);
             return Err(Refusal::TextAfterClose);
         }
-        if segment.header.flags.contains(Flags::PSH) {
-            let end = segment.header.seq + segment.len_of_text();
-            self.rcv.pushed = Some(self.rcv.pushed.map_or(end, |at| at.later(end)));
-        }
+        self.note_pushed(segment);
         self.note_mark(segment);
         self.note_repeated(segment);
         self.counters.last_data_recv = cx.now;
@@ -56,9 +53,7 @@ impl Connection {
             return Ok(());
         }
         let len = u32::try_from(text.octets.len()).unwrap_or(u32::MAX);
-        let full = len.div_ceil(u32::from(segment.coalesced.max(1)));
-        let full = u16::try_from(full).unwrap_or(u16::MAX);
-        self.rcv.mss = self.rcv.mss.max(full.min(self.advertised_mss()));
+        self.note_segment_size(len, segment);
         if self.is_too_much(seq) {
             // As if it had been lost; the acknowledgement tells where to go on, and that no more window comes.
             self.rcv.ack.owe(Reason::Gap);
@@ -75,8 +70,28 @@ impl Connection {
         Ok(())
     }
 
+    /// How far the peer's user wants its text to be read at once.
+    pub(super) fn note_pushed(&mut self, segment: &Segment<'_>) {
+        if segment.header.flags.contains(Flags::PSH) {
+            let end = segment.header.seq + segment.len_of_text();
+            self.rcv.pushed = Some(self.rcv.pushed.map_or(end, |at| at.later(end)));
+        }
+    }
+
+    /// The largest segments of the peer, by one of `len` octets of text: what two of them are is acknowledged at once.
+    pub(super) fn note_segment_size(&mut self, len: u32, segment: &Segment<'_>) {
+        let full = match segment.coalesced {
+            0 | 1 => len,
+            segments => len.div_ceil(u32::from(segments)),
+        };
+        let full = u16::try_from(full).unwrap_or(u16::MAX);
+        if full > self.rcv.mss {
+            self.rcv.mss = self.rcv.mss.max(full.min(self.advertised_mss()));
+        }
+    }
+
     /// The receive buffer grows where the user kept up; not where its size is fixed, nor under pressure.
-    fn grow_receive_buffer(&mut self, now: Instant, segment: &Segment<'_>) {
+    pub(super) fn grow_receive_buffer(&mut self, now: Instant, segment: &Segment<'_>) {
         let most = match self.rcv.pressure {
             Pressure::Plenty => window_of(self.config.receive_buffer),
             Pressure::Pressure | Pressure::Critical => 0,
@@ -143,7 +158,7 @@ impl Connection {
     }
 
     /// Text came in order: tell the user, and the peer in time.
-    fn took_text(&mut self, now: Instant, octets: u32, repeated: bool) {
+    pub(super) fn took_text(&mut self, now: Instant, octets: u32, repeated: bool) {
         self.counters.bytes_received += u64::from(octets);
         self.wake |= Wake::READABLE;
         if repeated {

@@ -18,16 +18,18 @@ use crate::segment::{Ecn, Flags, Header, Text};
 /// The most that either buffer is set to.
 const MOST: usize = 100_000;
 
-struct Target {
+pub(super) struct Target {
     dice: Dice,
     now: Instant,
-    connection: Box<Connection>,
+    pub(super) connection: Box<Connection>,
+    /// Segments that could take the short way.
+    pub(super) predicted: u32,
     /// How it ended, once it did.
     ended: Option<(Ended, State)>,
 }
 
 impl Target {
-    fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
         let config = Config {
             receive_buffer: dice.pick(&[600, 20_000, MOST]),
@@ -41,15 +43,13 @@ impl Target {
             irs: ISS[0],
             peer_mss: dice.pick(&[0, 88, 536, 1460, 65_535]),
             scaling: config.window_scaling,
-            send_scale: if config.window_scaling {
-                dice.pick(&[0, 7, 14])
-            } else {
-                0
+            send_scale: match config.window_scaling {
+                true => dice.pick(&[0, 7, 14]),
+                false => 0,
             },
-            receive_scale: if config.window_scaling {
-                dice.pick(&[0, 7])
-            } else {
-                0
+            receive_scale: match config.window_scaling {
+                true => dice.pick(&[0, 7]),
+                false => 0,
             },
             sack: config.sack,
             timestamps: config.timestamps.then_some(u32::MAX),
@@ -86,6 +86,7 @@ impl Target {
             dice,
             now,
             connection,
+            predicted: 0,
             ended: None,
         }
     }
@@ -160,8 +161,50 @@ impl Target {
             coalesced: self.dice.below(3) as u16,
             ecn: self.dice.pick(&[Ecn::NotEct, Ecn::Ect0, Ecn::Ce]),
         };
+        self.hand_over(&segment);
+    }
+
+    fn hand_over(&mut self, segment: &Segment<'_>) {
         let mut cx = Context::unwatched(self.now);
-        let _ = self.connection.handle_segment(&mut cx, &segment);
+        self.predicted += u32::from(self.connection.predicts(self.now, segment));
+        let _ = self.connection.handle_segment(&mut cx, segment);
+    }
+
+    /// What a peer in its right mind sends: text at RCV.NXT, and everything of ours is acknowledged.
+    pub(super) fn next_text(&mut self) {
+        let (snd, rcv) = (&self.connection.snd, &self.connection.rcv);
+        let paws = self.connection.paws;
+        let header = Header {
+            seq: rcv.nxt,
+            ack: snd.nxt,
+            flags: self.dice.pick(&[Flags::ACK, Flags::ACK | Flags::PSH]),
+            window: self.dice.pick(&[5_000, 5_000, 65_535]),
+            urgent: 0,
+            options: TcpOptions {
+                timestamps: paws.map(|paws| Timestamps {
+                    value: paws.recent.wrapping_add(self.dice.pick(&[0, 1])),
+                    echo: 0xffff_fff0,
+                }),
+                ..TcpOptions::default()
+            },
+        };
+        let text = vec![7; self.dice.pick(&[1, 500, 500, 1460, 4_380])];
+        let coalesced = self.dice.below(4) as u16;
+        self.hand_over(&Segment {
+            header,
+            text: Text {
+                octets: &text,
+                owner: None,
+            },
+            coalesced,
+            ecn: Ecn::NotEct,
+        });
+        self.now += Duration::from_millis(self.dice.pick(&[0, 0, 1, 20]));
+        if self.dice.chance(60) {
+            let mut into = vec![0; self.dice.pick(&[100, 2_000, 10_000])];
+            let _ = self.connection.read(&mut into);
+        }
+        self.after();
     }
 
     fn user(&mut self) {
@@ -234,6 +277,18 @@ impl Target {
         }
     }
 
+    pub(super) fn step(&mut self, step: u32) {
+        if self.ended.is_some() && !step.is_multiple_of(8) {
+            return;
+        }
+        if self.dice.chance(60) {
+            self.segment();
+        } else {
+            self.user();
+        }
+        self.after();
+    }
+
     fn after(&mut self) {
         let mut cx = Context::unwatched(self.now);
         self.connection.handle_timeout(&mut cx);
@@ -286,15 +341,7 @@ impl Target {
 fn one(seed: u64) {
     let mut target = Target::new(seed);
     for step in 0..400 {
-        if target.ended.is_some() && step % 8 > 0 {
-            continue;
-        }
-        if target.dice.chance(60) {
-            target.segment();
-        } else {
-            target.user();
-        }
-        target.after();
+        target.step(step);
     }
 }
 
