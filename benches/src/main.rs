@@ -7,8 +7,10 @@
 mod entries;
 mod link;
 mod memory;
+mod profile;
 mod rows;
 mod smol;
+mod steps;
 mod table;
 mod tun;
 mod versus;
@@ -20,6 +22,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::rows::Options;
+use crate::rows::instructions::Guard;
 
 /// Measures woshou beside its peers, in one run.
 #[derive(Parser)]
@@ -38,6 +41,11 @@ enum What {
         #[arg(long, default_value_t = 100_000)]
         entries: u32,
     },
+    /// Instructions that the hot paths take, counted by callgrind: shown, and compared with a file.
+    Instructions(Guard),
+    /// Takes steps of a path, for callgrind to count.
+    #[command(hide = true)]
+    Step { path: String, steps: u64 },
     /// Goodput over an emulated bottleneck beside the Linux kernel with the same algorithm. Takes long: choose cells.
     VersusKernel(Box<versus::Options>),
 }
@@ -66,6 +74,11 @@ fn run() -> Result<()> {
         What::Table(options) => rows::run(options),
         What::MemEntries { entries } => {
             print!("{}", entries::measure(*entries)?);
+            Ok(())
+        }
+        What::Instructions(options) => rows::instructions::guard(options),
+        What::Step { path, steps } => {
+            println!("{}", steps::take(path, *steps)?);
             Ok(())
         }
         What::VersusKernel(options) => versus::run(options),

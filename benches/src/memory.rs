@@ -84,7 +84,7 @@ pub(crate) trait Peer: Sized {
 }
 
 /// What is written at a time, and room to read.
-const CHUNK: usize = 64 << 10;
+pub(crate) const CHUNK: usize = 64 << 10;
 
 /// Nothing moved for this long: the transfer has stalled.
 const STALL: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod cycles;
+pub(crate) mod instructions;
 mod tun;
 
 use anyhow::{Result, bail, ensure};
@@ -39,7 +40,7 @@ struct Row {
     measure: fn(&Options) -> Result<Outcome>,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 6] = [
     Row {
         number: 1,
         name: "in memory, MTU 1500",
@@ -64,6 +65,11 @@ const ROWS: [Row; 5] = [
         number: 7,
         name: "one flow over TUN",
         measure: tun::one_flow,
+    },
+    Row {
+        number: 12,
+        name: "instructions for each segment",
+        measure: instructions::row,
     },
 ];
 

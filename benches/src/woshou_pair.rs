@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use woshou_stack::{Cidr, Config, ConnId, LinkConfig, LinkId, ListenerId, Medium, Packet, Stack};
 use woshou_tcp::{Instant, ReadError, State, WriteError};
 
@@ -118,25 +118,24 @@ impl Wire {
     }
 
     /// Listeners, and idle connections to them in turn.
-    fn hold_idle(&mut self, bulk: &Bulk) -> Result<()> {
+    fn hold_idle(&mut self, bulk: &Bulk) -> Result<Vec<[ConnId; 2]>> {
         const FIRST: u16 = 10_000;
         let listeners: Vec<ListenerId> = (0..bulk.listeners)
             .map(|index| self.server.stack.listen((SERVER, FIRST + index).into(), 16))
             .collect::<Result<_, _>>()?;
+        let mut held = Vec::new();
         for index in 0..bulk.idle {
             let which = (index % u32::from(bulk.listeners)) as u16;
             let port = 1025 + (index / u32::from(bulk.listeners)) as u16;
             let (from, to) = ((CLIENT, port).into(), (SERVER, FIRST + which).into());
-            self.client.stack.connect(Instant::ZERO, to, Some(from))?;
+            let ours = self.client.stack.connect(Instant::ZERO, to, Some(from))?;
             self.carry(Instant::ZERO);
             self.carry(Instant::ZERO);
             let accepted = self.server.stack.accept(listeners[usize::from(which)]);
-            ensure!(
-                accepted.is_some(),
-                "idle connection {index} was not accepted"
-            );
+            let theirs = accepted.context("an idle connection was not accepted")?;
+            held.push([ours, theirs]);
         }
-        Ok(())
+        Ok(held)
     }
 }
 
@@ -274,6 +273,66 @@ impl Peer for Pair {
             "only {held} are held in TIME-WAIT"
         );
         Ok(f64::from(cycles.count) / took.as_secs_f64())
+    }
+}
+
+/// Connections, both ends in hand, that say little.
+pub(crate) struct Held {
+    wire: Wire,
+    connections: Vec<[ConnId; 2]>,
+    now: Instant,
+}
+
+impl Held {
+    /// So many connections.
+    pub(crate) fn new(connections: u32) -> Result<Self> {
+        let mut wire = Wire::new(1500, false, Config::default());
+        let connections = wire.hold_idle(&Bulk {
+            idle: connections,
+            listeners: 1,
+            ..Bulk::mtu_1500(0.0)
+        })?;
+        let now = Instant::from_millis(1);
+        Ok(Self {
+            wire,
+            connections,
+            now,
+        })
+    }
+
+    /// An octet there and back, `count` times on the first connection.
+    pub(crate) fn echo(&mut self, count: u64) -> Result<u64> {
+        let [client, server] = self.connections[0];
+        let mut octet = [0x5a];
+        for _ in 0..count {
+            self.now += Duration::from_micros(20);
+            self.wire.client.stack.write(self.now, client, &octet)?;
+            self.wire.carry(self.now);
+            self.wire.server.stack.read(self.now, server, &mut octet)?;
+            self.wire.server.stack.write(self.now, server, &octet)?;
+            self.wire.carry(self.now);
+            self.wire.client.stack.read(self.now, client, &mut octet)?;
+        }
+        Ok(count)
+    }
+
+    /// An octet one way, acknowledged when a timer says so; all connections in turn, `count` octets or a few more.
+    pub(crate) fn delayed_acks(&mut self, count: u64) -> Result<u64> {
+        let mut octet = [0x5a];
+        let mut done = 0;
+        while done < count {
+            for [client, server] in self.connections.clone() {
+                self.now += Duration::from_micros(20);
+                self.wire.client.stack.write(self.now, client, &octet)?;
+                self.wire.carry(self.now);
+                self.wire.server.stack.read(self.now, server, &mut octet)?;
+                done += 1;
+            }
+            self.now += Duration::from_secs(1);
+            self.wire.carry(self.now);
+            self.wire.carry(self.now);
+        }
+        Ok(done)
     }
 }
 
