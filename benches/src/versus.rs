@@ -2,11 +2,13 @@
 
 mod ends;
 mod mixed;
+mod report;
 mod wire;
 
-use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,9 +23,6 @@ use woshou_sim::link::queue::Queue;
 
 use ends::{Role, Shared};
 use wire::{Addresses, Wire};
-
-/// A wire that leaves packets later than this in the mean is no measure: microseconds.
-const TOO_LATE: f64 = 500.0;
 
 /// What is measured.
 #[derive(Args, Clone, Debug, PartialEq)]
@@ -62,18 +61,45 @@ pub(crate) struct Options {
     /// Instead of one after the other: so many flows of woshou and as many of the kernel at once, through one queue.
     #[arg(long)]
     mixed: Option<usize>,
-    /// Write a JSON object a line to this file, one for each cell.
+    /// Append a JSON object a line to this file as soon as its cell is measured.
     #[arg(long)]
     json: Option<std::path::PathBuf>,
+    /// A minute and a half in all: cubic at 10 and 100 Mbit/s, 2 and 20 ms, without trouble, with losses and with packets held, one
+    /// seed. Takes the place of the options that choose cells, seeds and seconds.
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Options {
+    /// What `--quick` stands for.
+    fn quick(self) -> Self {
+        if !self.quick {
+            return self;
+        }
+        Self {
+            rates: vec![10, 100],
+            rtts: vec![2, 20],
+            queues: vec![1.0],
+            weathers: vec![0, 2, 5],
+            cc: vec!["cubic".to_owned()],
+            seeds: 1,
+            seconds: 5.0,
+            skip: 2.0,
+            ..self
+        }
+    }
 }
 
 /// One end's figures of one run.
 #[derive(Clone, Copy, Debug)]
 struct Run {
+    seed: u64,
     /// Mbit/s.
     goodput: f64,
     /// Microseconds, mean.
     late: f64,
+    /// Packets lost beside the model: by a TUN or by an end that took no more.
+    dropped: u64,
 }
 
 /// A cell, measured.
@@ -81,6 +107,8 @@ struct Measured {
     cell: Cell,
     woshou: Vec<Run>,
     kernel: Vec<Run>,
+    /// Runs that failed, and why.
+    failed: Vec<String>,
 }
 
 /// The middle one.
@@ -90,43 +118,6 @@ fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     let last = values.len().saturating_sub(1);
     let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
     f64::midpoint(at(last / 2), at(values.len() / 2))
-}
-
-impl Measured {
-    /// woshou's goodput over the kernel's, medians over the seeds.
-    fn ratio(&self) -> f64 {
-        let [ours, theirs] = self.goodputs();
-        ours / theirs
-    }
-
-    fn goodputs(&self) -> [f64; 2] {
-        [&self.woshou, &self.kernel].map(|runs| median(runs.iter().map(|run| run.goodput)))
-    }
-
-    fn late(&self) -> f64 {
-        let runs = self.woshou.iter().chain(&self.kernel);
-        median(runs.map(|run| run.late))
-    }
-
-    fn trusted(&self) -> bool {
-        self.late() < TOO_LATE
-    }
-
-    fn json(&self, role: &str) -> String {
-        let [woshou, kernel] = self.goodputs();
-        let cell = &self.cell;
-        format!(
-            "{{\"role\":\"{role}\",\"cc\":\"{}\",\"rate\":{},\"rtt_ms\":{},\"weather\":\"{}\",\"queue_bdp\":{},\
-             \"woshou_mbps\":{woshou:.2},\"kernel_mbps\":{kernel:.2},\"ratio\":{:.3},\"late_us\":{:.0}}}",
-            cell.algorithm,
-            cell.rate,
-            cell.round_trip.as_millis(),
-            cell.weather,
-            cell.queue,
-            self.ratio(),
-            self.late(),
-        )
-    }
 }
 
 /// The paths of a cell: from the sender, and back.
@@ -154,6 +145,7 @@ fn measure(cell: &Cell, who: Who, role: Role, seed: u64, options: &Options) -> R
         stop: AtomicBool::new(false),
         received: AtomicU64::new(0),
     });
+    let over = ends::Over(&shared);
     let (opposite, device) = ends::kernel()?;
     // Holds the namespace of a kernel that is compared.
     let mut second = None;
@@ -185,33 +177,44 @@ fn measure(cell: &Cell, who: Who, role: Role, seed: u64, options: &Options) -> R
     thread::sleep(Duration::from_secs_f64(options.seconds));
     let octets = shared.received.load(Ordering::Relaxed) - before;
     let took = start.elapsed().as_secs_f64();
-    shared.stop.store(true, Ordering::Relaxed);
+    drop(over);
     for thread in [connected, end] {
         thread.join().map_err(|_| anyhow!("an end panicked"))??;
     }
-    drop(second);
+    // While the wire still holds the devices.
+    let mut dropped = ends::drops(&opposite)?;
+    if let Some(namespace) = &second {
+        dropped += ends::drops(namespace)?;
+    }
+    let lateness = wire.end();
     Ok(Run {
+        seed,
         goodput: octets as f64 * 8.0 / took / 1e6,
-        late: wire.end().mean_micros(),
+        late: lateness.mean_micros(),
+        dropped: dropped + lateness.refused(),
     })
 }
 
-/// Both ends with every seed, in turn.
-fn measure_cell(cell: Cell, role: Role, options: &Options) -> Result<Measured> {
+/// Both ends with every seed, in turn. A run that fails costs no other.
+fn measure_cell(cell: Cell, role: Role, options: &Options) -> Measured {
     let mut result = Measured {
         cell,
         woshou: Vec::new(),
         kernel: Vec::new(),
+        failed: Vec::new(),
     };
     for seed in 1..=options.seeds {
-        result
-            .woshou
-            .push(measure(&cell, Who::Woshou, role, seed, options)?);
-        result
-            .kernel
-            .push(measure(&cell, Who::Kernel, role, seed, options)?);
+        for (who, name) in [(Who::Woshou, "woshou"), (Who::Kernel, "kernel")] {
+            match measure(&cell, who, role, seed, options) {
+                Ok(run) if who == Who::Woshou => result.woshou.push(run),
+                Ok(run) => result.kernel.push(run),
+                Err(error) => result
+                    .failed
+                    .push(format!("{name}, seed {seed}: {error:#}")),
+            }
+        }
     }
-    Ok(result)
+    result
 }
 
 fn cells(options: &Options) -> Result<Vec<Cell>> {
@@ -245,15 +248,39 @@ fn cells(options: &Options) -> Result<Vec<Cell>> {
     Ok(cells)
 }
 
+/// Where results go as soon as they are known: the terminal, and the file of `--json`.
+struct Sink(Option<File>);
+
+impl Sink {
+    fn new(options: &Options) -> Result<Self> {
+        let open = |path| File::options().create(true).append(true).open(path);
+        Ok(Self(options.json.as_ref().map(open).transpose()?))
+    }
+
+    fn put(&mut self, line: &str) -> Result<()> {
+        eprintln!("{line}");
+        if let Some(file) = &mut self.0 {
+            writeln!(file, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
 /// Measures all cells, and prints the table.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let options = &options.clone().quick();
     let role = match options.role.as_str() {
         "receiver" => Role::Receiver,
         _ => Role::Sender,
     };
+    if let Err(error) = ends::kernel() {
+        println!("versus-kernel: skipped: {error:#}");
+        return Ok(());
+    }
     let cells = cells(options)?;
+    let mut sink = Sink::new(options)?;
     if let Some(flows) = options.mixed {
-        return mixed::run(&cells, flows, options);
+        return mixed::run(&cells, flows, options, &mut sink);
     }
     let each = (options.skip + options.seconds) * 2.0 * options.seeds as f64;
     eprintln!("{} cells, {each:.0} s each", cells.len());
@@ -262,93 +289,38 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .partition(|cell| cell.rate >= 1_000_000_000);
     let mut results = Vec::new();
     for (cells, jobs) in [(slow, options.jobs.max(1)), (fast, 1)] {
-        results.extend(side_by_side(&cells, jobs, role, options)?);
+        let one = |cell| measure_cell(cell, role, options);
+        side_by_side(&cells, jobs, one, |result| {
+            sink.put(&result.json(&options.role))?;
+            results.push(result);
+            Ok(())
+        })?;
     }
-    print(&results, options);
-    if let Some(path) = &options.json {
-        let lines: Vec<String> = results.iter().map(|r| r.json(&options.role)).collect();
-        std::fs::write(path, lines.join("\n") + "\n")?;
-    }
+    report::print(results, options);
     Ok(())
 }
 
-fn side_by_side(
+/// Measures so many at once, and hands over each result.
+fn side_by_side<T: Send>(
     cells: &[Cell],
     jobs: usize,
-    role: Role,
-    options: &Options,
-) -> Result<Vec<Measured>> {
-    let next = std::sync::atomic::AtomicUsize::new(0);
+    one: impl Fn(Cell) -> T + Sync,
+    take: impl FnMut(T) -> Result<()>,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..jobs {
-            let (next, done) = (&next, done.clone());
+            let (next, done, one) = (&next, done.clone(), &one);
             scope.spawn(move || {
                 while let Some(&cell) = cells.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let _ = done.send(measure_cell(cell, role, options));
+                    if done.send(one(cell)).is_err() {
+                        return;
+                    }
                 }
             });
         }
         drop(done);
-        results
-            .iter()
-            .inspect(|result| match result {
-                Ok(result) => eprintln!("{}", result.json(&options.role)),
-                Err(error) => eprintln!("{error:#}"),
-            })
-            .collect()
+        results.into_iter().try_for_each(take)
     })
-}
-
-fn print(results: &[Measured], options: &Options) {
-    let subject = match options.role.as_str() {
-        "receiver" => "woshou receives from the kernel",
-        _ => "woshou sends to the kernel",
-    };
-    println!("## {subject}: goodput over the kernel's in the same place (Mbit/s)\n");
-    println!("| algorithm | rate | round trip | path | queue | woshou | kernel | ratio |");
-    println!("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
-    let mut results: Vec<&Measured> = results.iter().collect();
-    results.sort_by(|a, b| {
-        let key = |r: &Measured| (r.cell.algorithm.to_string(), r.cell.rate, r.cell.round_trip);
-        key(a).cmp(&key(b))
-    });
-    for result in &results {
-        let (cell, [woshou, kernel]) = (&result.cell, result.goodputs());
-        let late = if result.trusted() { "" } else { " (late)" };
-        println!(
-            "| {} | {}M | {} ms | {} | {} BDP | {woshou:.2} | {kernel:.2} | {:.2}{late} |",
-            cell.algorithm,
-            cell.rate / 1_000_000,
-            cell.round_trip.as_millis(),
-            cell.weather,
-            cell.queue,
-            result.ratio(),
-        );
-    }
-    let trusted: Vec<&&Measured> = results.iter().filter(|r| r.trusted()).collect();
-    let names: BTreeSet<String> = trusted
-        .iter()
-        .map(|r| r.cell.algorithm.to_string())
-        .collect();
-    println!();
-    for name in names {
-        let of_it = trusted
-            .iter()
-            .filter(|r| r.cell.algorithm.to_string() == name);
-        let ratios: Vec<f64> = of_it.map(|r| r.ratio()).collect();
-        let low = ratios.iter().filter(|ratio| **ratio < 0.9).count();
-        let least = ratios.iter().copied().fold(f64::INFINITY, f64::min);
-        println!(
-            "{name}: median ratio {:.2} over {} cells, least {least:.2}, {low} below 0.90",
-            median(ratios.iter().copied()),
-            ratios.len(),
-        );
-    }
-    println!(
-        "\n{} of {} cells are left out of this: packets left more than {TOO_LATE} us late in the mean. The kernel's bbr is version 1, \
-         woshou's is 3 (draft-ietf-ccwg-bbr), which yields to losses above 2 %.",
-        results.len() - trusted.len(),
-        results.len()
-    );
 }

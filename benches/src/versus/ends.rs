@@ -37,6 +37,15 @@ pub(crate) struct Shared {
     pub(crate) received: AtomicU64,
 }
 
+/// Ends the threads of a measurement when it is dropped, however the measurement ends.
+pub(crate) struct Over<'a>(pub(crate) &'a Shared);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.stop.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Shared {
     fn is_over(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
@@ -84,6 +93,24 @@ pub(crate) fn kernel() -> Result<(Namespace, Box<dyn Device>)> {
         Ok(())
     })??;
     Ok((namespace, device))
+}
+
+/// Packets that the TUN of this kernel dropped, in both directions, since it was made.
+pub(crate) fn drops(namespace: &Namespace) -> Result<u64> {
+    let devices = namespace.run(|| std::fs::read_to_string("/proc/thread-self/net/dev"))??;
+    let line = devices
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("woshou0:"))
+        .context("/proc/net/dev has no line of woshou0")?;
+    let columns: Vec<u64> = line
+        .split_whitespace()
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    // Octets, packets, errors, drops and four more received; then as many sent.
+    Ok([3, 11]
+        .iter()
+        .filter_map(|column| columns.get(*column))
+        .sum())
 }
 
 /// The kernel opposite: connects, and sends or receives.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 use woshou_link::{Device, DeviceInfo, Outgoing, Readiness, Received};
@@ -13,7 +13,7 @@ use woshou_sim::experiment::matrix::Cell;
 
 use super::ends::{self, Role, Shared};
 use super::wire::{Addresses, Wire, swap};
-use super::{Options, median, paths};
+use super::{Measured, Options, Run, Sink, paths, side_by_side};
 
 /// Both senders behind one end of the wire: they have one address and a port each.
 struct Both {
@@ -71,8 +71,8 @@ impl Device for Both {
     }
 }
 
-/// Mbit/s of all flows of woshou, and of all of the kernel.
-fn measure(cell: &Cell, flows: usize, seed: u64, options: &Options) -> Result<[f64; 2]> {
+/// All flows of woshou together, and all of the kernel.
+fn measure(cell: &Cell, flows: usize, seed: u64, options: &Options) -> Result<[Run; 2]> {
     let side = || {
         Arc::new(Shared {
             role: Role::Sender,
@@ -82,6 +82,7 @@ fn measure(cell: &Cell, flows: usize, seed: u64, options: &Options) -> Result<[f
         })
     };
     let sides = [side(), side()];
+    let over = sides.each_ref().map(|side| ends::Over(side));
     let (opposite, far) = ends::kernel()?;
     let (woshou, woshou_thread) = ends::woshou_end(&sides[0]);
     let (namespace, kernel) = ends::kernel()?;
@@ -104,44 +105,64 @@ fn measure(cell: &Cell, flows: usize, seed: u64, options: &Options) -> Result<[f
             .each_ref()
             .map(|side| side.received.load(Ordering::Relaxed))
     };
-    let before = received();
+    let (before, start) = (received(), Instant::now());
     thread::sleep(Duration::from_secs_f64(options.seconds));
-    let after = received();
-    for side in &sides {
-        side.stop.store(true, Ordering::Relaxed);
-    }
+    let (after, took) = (received(), start.elapsed().as_secs_f64());
+    drop(over);
     for thread in threads {
         thread.join().map_err(|_| anyhow!("an end panicked"))??;
     }
-    wire.end();
-    let rate = |at: usize| (after[at] - before[at]) as f64 * 8.0 / options.seconds / 1e6;
-    Ok([rate(0), rate(1)])
+    // While the wire still holds the devices.
+    let dropped = ends::drops(&opposite)? + ends::drops(&namespace)?;
+    let lateness = wire.end();
+    let goodput = |at: usize| (after[at] - before[at]) as f64 * 8.0 / took / 1e6;
+    Ok([0, 1].map(|at| Run {
+        seed,
+        goodput: goodput(at),
+        late: lateness.mean_micros(),
+        dropped: dropped + lateness.refused(),
+    }))
+}
+
+/// All seeds of a cell. A run that fails costs no other.
+fn measure_cell(cell: Cell, flows: usize, options: &Options) -> Measured {
+    let mut result = Measured {
+        cell,
+        woshou: Vec::new(),
+        kernel: Vec::new(),
+        failed: Vec::new(),
+    };
+    for seed in 1..=options.seeds {
+        match measure(&cell, flows, seed, options) {
+            Ok([woshou, kernel]) => {
+                result.woshou.push(woshou);
+                result.kernel.push(kernel);
+            }
+            Err(error) => result.failed.push(format!("seed {seed}: {error:#}")),
+        }
+    }
+    result
 }
 
 /// Measures all cells, and prints the shares.
-pub(super) fn run(cells: &[Cell], flows: usize, options: &Options) -> Result<()> {
+pub(super) fn run(cells: &[Cell], flows: usize, options: &Options, sink: &mut Sink) -> Result<()> {
+    let role = format!("mixed {flows}");
+    let mut results = Vec::new();
+    let one = |cell| measure_cell(cell, flows, options);
+    side_by_side(cells, options.jobs.max(1), one, |result| {
+        sink.put(&result.json(&role))?;
+        results.push(result);
+        Ok(())
+    })?;
     println!(
         "## {flows} flows of woshou beside {flows} of the kernel: who gets how much (Mbit/s)\n"
     );
-    println!("| algorithm | rate | round trip | path | queue | woshou | kernel | woshou's share |");
-    println!("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |");
-    for cell in cells {
-        let mut runs = Vec::new();
-        for seed in 1..=options.seeds {
-            runs.push(measure(cell, flows, seed, options)?);
-        }
-        let share = median(runs.iter().map(|[ours, theirs]| ours / (ours + theirs)));
-        println!(
-            "| {} | {}M | {} ms | {} | {} BDP | {:.1} | {:.1} | {:.0} % |",
-            cell.algorithm,
-            cell.rate / 1_000_000,
-            cell.round_trip.as_millis(),
-            cell.weather,
-            cell.queue,
-            median(runs.iter().map(|run| run[0])),
-            median(runs.iter().map(|run| run[1])),
-            share * 100.0,
-        );
+    println!(
+        "| algorithm | rate | round trip | path | queue | woshou | kernel | woshou's share | |"
+    );
+    println!("| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | --- |");
+    for result in &results {
+        println!("{}", result.share());
     }
     Ok(())
 }
