@@ -87,12 +87,15 @@ pub(crate) enum Owner {
 /// The map. Nothing iterates over it, so its order reaches no output.
 pub(crate) struct Demux {
     owners: HashMap<Key, Owner, KeyedHash>,
+    /// What was looked for last: segments of one connection come one after the other.
+    last: Option<(Key, Owner)>,
 }
 
 impl Demux {
     pub(crate) fn new(hash: KeyedHash) -> Self {
         Self {
             owners: HashMap::with_hasher(hash),
+            last: None,
         }
     }
 
@@ -100,13 +103,28 @@ impl Demux {
         self.owners.get(&Key::new(endpoints)).copied()
     }
 
+    /// As [`Self::owner`], remembered for the next segment.
+    pub(crate) fn owner_of_segment(&mut self, endpoints: &Endpoints) -> Option<Owner> {
+        let key = Key::new(endpoints);
+        if let Some((last, owner)) = self.last
+            && last == key
+        {
+            return Some(owner);
+        }
+        let owner = self.owners.get(&key).copied()?;
+        self.last = Some((key, owner));
+        Some(owner)
+    }
+
     pub(crate) fn insert(&mut self, endpoints: &Endpoints, owner: Owner) {
+        self.last = None;
         self.owners.insert(Key::new(endpoints), owner);
     }
 
     /// Forgets the four-tuple if it is still `owner`'s.
     pub(crate) fn remove(&mut self, endpoints: &Endpoints, owner: Owner) {
         let key = Key::new(endpoints);
+        self.last = None;
         if self.owners.get(&key) == Some(&owner) {
             self.owners.remove(&key);
         }
@@ -143,11 +161,11 @@ mod tests {
             demux.insert(endpoints, Owner::Connection(index));
         }
         for (index, endpoints) in (0..).zip(&all) {
-            assert_eq!(
-                demux.owner(endpoints),
-                Some(Owner::Connection(index)),
-                "{endpoints:?}"
-            );
+            let owner = Some(Owner::Connection(index));
+            assert_eq!(demux.owner(endpoints), owner, "{endpoints:?}");
+            for _ in 0..2 {
+                assert_eq!(demux.owner_of_segment(endpoints), owner, "{endpoints:?}");
+            }
         }
     }
 
@@ -158,7 +176,15 @@ mod tests {
         demux.insert(&who, Owner::Connection(3));
         demux.remove(&who, Owner::Connection(4));
         assert_eq!(demux.owner(&who), Some(Owner::Connection(3)));
+        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(3)));
         demux.remove(&who, Owner::Connection(3));
-        assert_eq!(demux.owner(&who), None);
+        assert_eq!(
+            (demux.owner(&who), demux.owner_of_segment(&who)),
+            (None, None)
+        );
+        demux.insert(&who, Owner::Connection(5));
+        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(5)));
+        demux.insert(&who, Owner::Connection(6));
+        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(6)));
     }
 }

@@ -116,34 +116,30 @@ fn address(address: IpAddr) -> u64 {
 
 /// The folded sum over `octets`, in big-endian words, the last padded with zero.
 ///
-/// It adds 32-bit words of the machine's own byte order, because the sum is the same in any order once its
-/// octets are swapped (RFC 1071 section 2 B), in sixteen independent lanes, which compilers turn into vectors.
+/// It adds 64-bit words of the machine's own byte order, because the sum is the same in any order once its octets are
+/// swapped, and 2^64 is congruent to one (RFC 1071 section 2 B). A sum of 128 bits takes two instructions a word, an
+/// addition and one of its carry; two sums, so that one need not wait for the other. Vectors of 32-bit words take a
+/// fifth longer and twice the instructions, measured.
 fn sum_words(octets: &[u8]) -> u16 {
-    const LANES: usize = 16;
-    let mut lanes = [0_u64; LANES];
-    let (blocks, rest) = octets.as_chunks::<{ LANES * 4 }>();
-    for block in blocks {
-        for (lane, word) in lanes.iter_mut().zip(block.as_chunks().0) {
-            // A lane overflows after 2^32 words: 256 GiB in one piece. A check here would forbid vectors.
-            *lane = lane.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
-        }
-    }
-    // Halves of lanes, because whole ones could overflow: 2^32 is congruent to one.
-    let mut total: u64 = lanes
-        .iter()
-        .map(|lane| (lane >> 32) + (lane & 0xffff_ffff))
-        .sum();
-    let (words, tail) = rest.as_chunks();
-    for word in words {
-        total = total.wrapping_add(u64::from(u32::from_ne_bytes(*word)));
-    }
-    let mut last = [0; 4];
+    let word = |octets: [u8; 8]| u128::from(u64::from_ne_bytes(octets));
+    let (words, tail) = octets.as_chunks::<8>();
+    let (pairs, single) = words.as_chunks::<2>();
+    let mut last = [0; 8];
     for (to, from) in last.iter_mut().zip(tail) {
         *to = *from;
     }
-    u16::from_be(fold(
-        total.wrapping_add(u64::from(u32::from_ne_bytes(last))),
-    ))
+    let mut even = word(last);
+    let mut odd = single.first().map_or(0, |octets| word(*octets));
+    for [first, second] in pairs {
+        // They overflow after 2^64 words. A check here would take longer than the sum.
+        even = even.wrapping_add(word(*first));
+        odd = odd.wrapping_add(word(*second));
+    }
+    let total = even.wrapping_add(odd);
+    // In parts of 32 bits, so that nothing overflows.
+    let parts = [total, total >> 32, total >> 64, total >> 96];
+    let sum: u128 = parts.iter().map(|part| part & u128::from(u32::MAX)).sum();
+    u16::from_be(fold(u64::try_from(sum).unwrap_or(u64::MAX)))
 }
 
 /// Adds the carries back in until none is left: zero only for zero.

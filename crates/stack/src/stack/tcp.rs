@@ -88,7 +88,7 @@ impl Stack {
             segment,
             tos: datagram.traffic_class(),
         };
-        match self.demux.owner(&endpoints) {
+        match self.demux.owner_of_segment(&endpoints) {
             //= rfc9293 MUST-41
             Some(Owner::Connection(index)) => self.hand_to_connection(now, index, &incoming),
             None => match self.time_waits.find(&endpoints) {
