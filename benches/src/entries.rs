@@ -24,7 +24,7 @@ const HALF_OPEN_LIMIT: f64 = 160.0;
 const PORTS: u32 = 10_000;
 
 /// Octets on the heap now.
-fn heap() -> usize {
+pub(crate) fn heap() -> usize {
     let stats = HEAP.stats();
     // What reallocations added or took is in both sums.
     stats

@@ -7,6 +7,7 @@
 mod entries;
 mod link;
 mod memory;
+mod probe;
 mod profile;
 mod rows;
 mod smol;
@@ -21,6 +22,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::probe::Probe;
 use crate::rows::Options;
 use crate::rows::instructions::Guard;
 
@@ -43,6 +45,9 @@ enum What {
     },
     /// Instructions that the hot paths take, counted by callgrind: shown, and compared with a file.
     Instructions(Guard),
+    /// A measurement that wants a process of its own.
+    #[command(hide = true, subcommand)]
+    Probe(Probe),
     /// Takes steps of a path, for callgrind to count.
     #[command(hide = true)]
     Step { path: String, steps: u64 },
@@ -82,6 +87,7 @@ fn run() -> Result<()> {
             println!("{}", steps::take(path, *steps)?);
             Ok(())
         }
+        What::Probe(probe) => probe::act(probe),
         What::VersusKernel(options) => versus::run(options),
     }
 }

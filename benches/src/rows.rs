@@ -1,8 +1,12 @@
 //! The rows of the table: each measures woshou and whoever stands beside it in turn, round by round.
 
 mod bulk;
+mod busy;
+mod cores;
 mod cycles;
+mod held;
 pub(crate) mod instructions;
+mod talk;
 mod tun;
 
 use anyhow::{Result, bail, ensure};
@@ -40,7 +44,7 @@ struct Row {
     measure: fn(&Options) -> Result<Outcome>,
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 12] = [
     Row {
         number: 1,
         name: "in memory, MTU 1500",
@@ -62,9 +66,39 @@ const ROWS: [Row; 6] = [
         measure: cycles::measure,
     },
     Row {
+        number: 5,
+        name: "idle connections",
+        measure: held::measure,
+    },
+    Row {
+        number: 6,
+        name: "busy connections within a limit",
+        measure: busy::measure,
+    },
+    Row {
         number: 7,
         name: "one flow over TUN",
         measure: tun::one_flow,
+    },
+    Row {
+        number: 8,
+        name: "64 flows over TUN",
+        measure: tun::many_flows,
+    },
+    Row {
+        number: 9,
+        name: "several cores",
+        measure: cores::in_memory,
+    },
+    Row {
+        number: 10,
+        name: "ping-pong over TUN",
+        measure: talk::ping_pong,
+    },
+    Row {
+        number: 11,
+        name: "connect, request, close over TUN",
+        measure: talk::requests,
     },
     Row {
         number: 12,

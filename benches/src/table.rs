@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 pub(crate) enum Wanted {
     /// Of the ratio to the other column, at least.
     AtLeast(f64),
+    /// Of the ratio to the other column, at most.
+    AtMost(f64),
     /// Of woshou's own figure, at most.
     Below(f64),
     /// Shown for what it is.
@@ -44,6 +46,7 @@ impl Line {
     fn wanted(&self) -> String {
         match self.wanted {
             Wanted::AtLeast(ratio) => format!("≥ {ratio:.2} ×"),
+            Wanted::AtMost(ratio) => format!("≤ {ratio:.2} ×"),
             Wanted::Below(most) => format!("≤ {} {}", figure(most), self.unit),
             Wanted::Report => String::new(),
         }
@@ -54,6 +57,7 @@ impl Line {
         let ratio = self.ratio().unwrap_or(f64::NAN);
         let met = match self.wanted {
             Wanted::AtLeast(least) => ratio >= least,
+            Wanted::AtMost(most) => ratio <= most,
             // Of a limit, no round may stand above it.
             Wanted::Below(most) => spread(&self.ours)[2] <= most,
             Wanted::Report => return "",
@@ -170,6 +174,8 @@ mod tests {
         for (wanted, verdict) in [
             (Wanted::AtLeast(2.0), "met"),
             (Wanted::AtLeast(2.01), "short"),
+            (Wanted::AtMost(2.0), "met"),
+            (Wanted::AtMost(1.99), "short"),
             (Wanted::Below(4.0), "met"),
             (Wanted::Below(3.9), "short"),
             (Wanted::Report, ""),

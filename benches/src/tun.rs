@@ -1,6 +1,8 @@
 //! One flow between a stack and the Linux kernel, through a TUN device in a private namespace.
 
+pub(crate) mod null;
 pub(crate) mod smol;
+pub(crate) mod talk;
 pub(crate) mod woshou;
 
 use std::io::{ErrorKind, Read, Write};
@@ -11,7 +13,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use woshou_link::{Device, Namespace, PrivateSpec, WOSHOU_V4, Way};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use woshou_link::{Device, Namespace, PrivateSpec, Readiness, WOSHOU_V4, Way};
 
 /// Who sends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(crate) struct Flow {
     pub(crate) direction: Direction,
     /// Checksums and segmentation left to the device.
     pub(crate) offload: bool,
+    /// Connections at once.
+    pub(crate) flows: usize,
     pub(crate) duration: Duration,
 }
 
@@ -47,8 +52,8 @@ impl Shared {
     }
 }
 
-/// A stack under test: takes the device, accepts one connection on [`PORT`] and sends or receives until it is over.
-pub(crate) type Serve = fn(Box<dyn Device>, &Shared) -> Result<()>;
+/// A stack under test: takes the device, accepts what connects to [`PORT`] and does its work until it is over.
+pub(crate) type Serve = fn(Box<dyn Device>, &Arc<Shared>) -> Result<()>;
 
 pub(crate) const PORT: u16 = 9000;
 
@@ -76,9 +81,12 @@ pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
     });
     let ours = shared.clone();
     let stack = thread::spawn(move || serve(device, &ours));
-    let socket = connect(&namespace)?;
-    let theirs = shared.clone();
-    let kernel = thread::spawn(move || use_kernel(socket, &theirs));
+    let mut kernel = Vec::new();
+    for _ in 0..flow.flows {
+        let socket = connect(&namespace)?;
+        let theirs = shared.clone();
+        kernel.push(thread::spawn(move || use_kernel(socket, &theirs)));
+    }
 
     thread::sleep(WARM_UP);
     let (before, started) = (shared.received.load(Ordering::Relaxed), Instant::now());
@@ -87,9 +95,10 @@ pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
     let elapsed = started.elapsed();
 
     shared.stop.store(true, Ordering::Relaxed);
-    kernel
-        .join()
-        .map_err(|_| anyhow!("the kernel's side panicked"))??;
+    for one in kernel {
+        one.join()
+            .map_err(|_| anyhow!("the kernel's side panicked"))??;
+    }
     stack
         .join()
         .map_err(|_| anyhow!("the stack's side panicked"))??;
@@ -110,6 +119,19 @@ fn connect(namespace: &Namespace) -> Result<TcpStream> {
     Err(last.map_or_else(|| anyhow!("no attempt"), Into::into)).context("connecting to the stack")
 }
 
+/// Sleeps until the device has a packet, or `most` is over; whether it has one.
+pub(crate) fn wait(device: &dyn Device, most: Duration) -> Result<bool> {
+    let Readiness::Fd(descriptor) = device.readiness() else {
+        return Err(anyhow!("a TUN device has a descriptor"));
+    };
+    let mut waited_for = [PollFd::new(&descriptor, PollFlags::IN)];
+    match poll(&mut waited_for, Some(&Timespec::try_from(most)?)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The application on the kernel's side.
 fn use_kernel(mut socket: TcpStream, shared: &Shared) -> Result<()> {
     let patience = Some(Duration::from_millis(100));
@@ -127,6 +149,8 @@ fn use_kernel(mut socket: TcpStream, shared: &Shared) -> Result<()> {
             Ok(0) => break,
             Ok(_) => {}
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            // Its peer may see the end first.
+            Err(_) if shared.is_over() => break,
             Err(error) => return Err(error).context("the kernel's socket"),
         }
     }

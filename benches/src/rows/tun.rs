@@ -21,11 +21,23 @@ pub(super) fn unable() -> Option<String> {
 }
 
 /// Whom woshou is measured beside, and what the row asks for.
-const PEERS: [(&str, Serve, Wanted); 1] = [(
-    "smoltcp 0.14 by hand",
-    tun::smol::serve,
-    Wanted::AtLeast(1.0),
-)];
+const PEERS: [(&str, Serve, Wanted); 3] = [
+    (
+        "null TCP, payload untouched",
+        tun::null::serve,
+        Wanted::AtLeast(0.9),
+    ),
+    (
+        "null TCP, a copy an octet",
+        tun::null::serve_copying,
+        Wanted::Report,
+    ),
+    (
+        "smoltcp 0.14 by hand",
+        tun::smol::serve,
+        Wanted::AtLeast(1.0),
+    ),
+];
 
 /// What is measured: a name, who sends, and whether the device cuts segments.
 const CASES: [(&str, Direction, bool); 4] = [
@@ -44,6 +56,7 @@ pub(super) fn one_flow(options: &Options) -> Result<Outcome> {
         let flow = Flow {
             direction,
             offload,
+            flows: 1,
             duration: Duration::from_secs_f64(options.secs),
         };
         let mut ours = Vec::new();
@@ -67,6 +80,38 @@ pub(super) fn one_flow(options: &Options) -> Result<Outcome> {
                     wanted: *wanted,
                 }),
         );
+    }
+    Ok(Outcome::Measured(lines))
+}
+
+pub(super) fn many_flows(options: &Options) -> Result<Outcome> {
+    if let Some(why) = unable() {
+        return Ok(Outcome::Skipped(why));
+    }
+    let mut lines = Vec::new();
+    for (name, direction, offload) in CASES {
+        let goodput = |flows| {
+            let flow = Flow {
+                direction,
+                offload,
+                flows,
+                duration: Duration::from_secs_f64(options.secs),
+            };
+            tun::goodput(&flow, tun::woshou::serve)
+        };
+        let (mut many, mut one) = (Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            many.push(goodput(64)?);
+            one.push(goodput(1)?);
+        }
+        lines.push(Line {
+            work: format!("64 flows over TUN, {name}"),
+            unit: "Gbit/s",
+            ours: many,
+            peer: "woshou, one flow".to_owned(),
+            theirs: one,
+            wanted: Wanted::AtLeast(0.9),
+        });
     }
     Ok(Outcome::Measured(lines))
 }

@@ -1,18 +1,17 @@
 //! smoltcp's side, by hand: one thread, one loop, the same device as woshou's.
 
-use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
 use smoltcp::phy::{Checksum, DeviceCapabilities, Medium, PacketMeta, RxToken, TxToken};
 use smoltcp::socket::tcp;
 use smoltcp::time::Instant;
 use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
-use woshou_link::{Device, Outgoing, Readiness, WOSHOU_V4};
+use woshou_link::{Device, Outgoing, WOSHOU_V4};
 
-use super::{CHUNK, Direction, PORT, Shared};
+use super::{CHUNK, Direction, PORT, Shared, wait};
 
 /// The buffer sizes of woshou's defaults.
 const BUFFER: usize = 1 << 20;
@@ -119,7 +118,7 @@ impl smoltcp::phy::Device for Phy {
     }
 }
 
-pub(crate) fn serve(device: Box<dyn Device>, shared: &Shared) -> Result<()> {
+pub(crate) fn serve(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
     let offload = device.info().gso_max > 0;
     let mut phy = Phy {
         device,
@@ -148,10 +147,13 @@ pub(crate) fn serve(device: Box<dyn Device>, shared: &Shared) -> Result<()> {
         let moved = talk(sockets.get_mut(handle), &zeros, shared)?;
         if polled != PollResult::SocketStateChanged && !moved {
             let most = smoltcp::time::Duration::from_millis(50);
-            let delay = interface
+            let delay: Duration = interface
                 .poll_delay(Instant::now(), &sockets)
-                .map_or(most, |it| it.min(most));
-            wait(&*phy.device, delay.into())?;
+                .map_or(most, |it| it.min(most))
+                .into();
+            if !delay.is_zero() {
+                wait(&*phy.device, delay)?;
+            }
         }
     }
     Ok(())
@@ -180,21 +182,4 @@ fn talk(socket: &mut tcp::Socket<'_>, zeros: &[u8], shared: &Shared) -> Result<b
         }
     }
     Ok(moved)
-}
-
-/// Sleeps until the device has a packet, or `most` is over.
-fn wait(device: &dyn Device, most: Duration) -> Result<()> {
-    if most.is_zero() {
-        return Ok(());
-    }
-    let Readiness::Fd(descriptor) = device.readiness() else {
-        return Err(anyhow!("a TUN device has a descriptor"));
-    };
-    let mut waited_for = [PollFd::new(&descriptor, PollFlags::IN)];
-    let timeout = Timespec::try_from(most)?;
-    match poll(&mut waited_for, Some(&timeout)) {
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::Interrupted => Ok(()),
-        Err(error) => Err(error.into()),
-    }
 }
