@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 use anyhow::{Result, ensure};
@@ -14,21 +16,36 @@ const SERVER: Ipv4Addr = Ipv4Addr::new(10, 255, 0, 1);
 const PORT: u16 = 80;
 /// Ports of one client address that are used.
 const PORTS: u32 = 50_000;
-/// Handshakes at once.
-const AT_ONCE: u32 = 64;
+/// Most connections that are begun and not yet accepted: the listener's queue has room for them.
+const AT_ONCE: u32 = 256;
 
 const SYN: u8 = 2;
 const ACK: u8 = 16;
 
+/// What the device and who accepts share.
+#[derive(Default)]
+struct Gate {
+    accepted: AtomicU32,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Gate {
+    fn wake(&self) {
+        let mut waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waker) = waker.take() {
+            waker.wake();
+        }
+    }
+}
+
 /// A client that opens connections one after the other and lets each lie.
 struct Greeter {
-    /// Connections still to open.
-    left: u32,
-    /// Sent a SYN, and no answer yet.
-    waiting: u32,
+    /// Connections to open, and those begun.
+    all: u32,
+    begun: u32,
+    gate: Arc<Gate>,
     /// What completes handshakes: header octets of the SYN-ACKs.
     answers: VecDeque<[u8; 40]>,
-    waker: Option<Waker>,
 }
 
 impl Greeter {
@@ -55,8 +72,8 @@ impl Greeter {
     }
 
     fn syn(&self, buffer: &mut [u8]) -> usize {
-        let [.., high, low] = (self.left / PORTS).to_be_bytes();
-        let port = 10_000 + (self.left % PORTS) as u16;
+        let [.., high, low] = (self.begun / PORTS).to_be_bytes();
+        let port = 10_000 + (self.begun % PORTS) as u16;
         // MSS 1460, SACK permitted, window scale 7.
         let options = [2, 4, 5, 180, 4, 2, 1, 1, 1, 3, 3, 7];
         let len = Self::packet(buffer, Ipv4Addr::new(10, high, low, 2), port, &options);
@@ -90,9 +107,10 @@ impl Device for Greeter {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received> {
         let len = if let Some(answer) = self.answers.pop_front() {
             Self::ack(&answer, buffer)
-        } else if self.left > 0 && self.waiting < AT_ONCE {
-            self.left -= 1;
-            self.waiting += 1;
+        } else if self.begun < self.all
+            && self.begun - self.gate.accepted.load(Ordering::Relaxed) < AT_ONCE
+        {
+            self.begun += 1;
             self.syn(buffer)
         } else {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -109,11 +127,8 @@ impl Device for Greeter {
             return Ok(());
         };
         if head[33] == SYN | ACK {
-            self.waiting -= 1;
             self.answers.push_back(*head);
-            if let Some(waker) = self.waker.take() {
-                waker.wake();
-            }
+            self.gate.wake();
         }
         Ok(())
     }
@@ -123,7 +138,12 @@ impl Device for Greeter {
     }
 
     fn register(&mut self, waker: &Waker) {
-        self.waker = Some(waker.clone());
+        let mut shared = self
+            .gate
+            .waker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *shared = Some(waker.clone());
     }
 }
 
@@ -133,11 +153,12 @@ pub(super) fn measure(connections: u32) -> Result<[f64; 2]> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        let gate = Arc::new(Gate::default());
         let device = Greeter {
-            left: connections,
-            waiting: 0,
+            all: connections,
+            begun: 0,
+            gate: gate.clone(),
             answers: VecDeque::new(),
-            waker: None,
         };
         let ours = Cidr {
             address: SERVER.into(),
@@ -152,6 +173,8 @@ pub(super) fn measure(connections: u32) -> Result<[f64; 2]> {
         let mut held: Vec<TcpStream> = Vec::with_capacity(connections as usize);
         while held.len() < connections as usize {
             held.push(listener.accept().await?.0);
+            gate.accepted.fetch_add(1, Ordering::Relaxed);
+            gate.wake();
         }
         let each = |grown: f64| grown / f64::from(connections);
         let figures = [
