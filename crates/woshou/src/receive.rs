@@ -26,6 +26,7 @@ pub(crate) enum Reading {
 impl Shared {
     /// Takes at most [`BATCH`] frames or a little more than [`BATCH_OCTETS`] from a device into the stack.
     pub(crate) fn receive(&mut self, index: usize, now: Instant) -> Reading {
+        self.sent = 0;
         let mut octets = 0;
         for _ in 0..BATCH {
             if octets >= BATCH_OCTETS {

@@ -53,7 +53,7 @@ pub(crate) struct Shared {
     /// A frame came since the driver asked last.
     pub(crate) heard: bool,
     /// Octets sent since a device was last read.
-    sent: usize,
+    pub(crate) sent: usize,
     pub(crate) sockets: Map<ConnId, Socket>,
     pub(crate) listeners: Map<ListenerId, Waiters>,
     /// SYNs that wait for somebody to look at them, by listener.
@@ -220,7 +220,6 @@ impl Shared {
         if self.sent < HEAR_AFTER || self.over.is_some() {
             return false;
         }
-        self.sent = 0;
         for index in 0..self.ports.len() {
             // The driver meets the same error.
             let _ = self.receive(index, now);
