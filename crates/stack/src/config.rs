@@ -51,6 +51,17 @@ impl Cidr {
         }
     }
 
+    /// Both addresses of which [`Self::is_broadcast`] is true, where there are any.
+    pub(crate) fn broadcasts(&self) -> impl Iterator<Item = u32> {
+        let ours = match self.address {
+            IpAddr::V4(ours) if self.prefix < 31 => Some(ours.to_bits()),
+            _ => None,
+        };
+        let host_mask = u32::MAX.checked_shr(u32::from(self.prefix)).unwrap_or(0);
+        let both = ours.map(|ours| [ours | host_mask, ours & !host_mask]);
+        both.into_iter().flatten()
+    }
+
     /// Whether `address` is the directed broadcast address, or the network's own (the old form of it), of this
     /// IPv4 prefix (RFC 1122 section 3.3.6). Prefixes of 31 and 32 bits have none (RFC 3021).
     #[must_use]

@@ -4,6 +4,7 @@
 //! acknowledgement does, ends after one look at four children when the key sits at the bottom already.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use woshou_tcp::Instant;
 
@@ -22,6 +23,15 @@ impl Deadlines {
     /// The earliest; of several at one instant the least key, so that order does not depend on history.
     pub(crate) fn first(&self) -> Option<(Instant, u32)> {
         self.heap.first().copied()
+    }
+
+    /// A deadline of `key` that its owner has just handled and left in the past would be handled forever.
+    #[inline]
+    pub(crate) fn not_before(&mut self, key: u32, now: Instant) {
+        let is_first = |&(at, first): &(Instant, u32)| first == key && at <= now;
+        if self.heap.first().is_some_and(is_first) {
+            self.set(key, Some(now + Duration::from_nanos(1)));
+        }
     }
 
     /// Sets or clears the deadline of `key`.

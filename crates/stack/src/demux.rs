@@ -1,11 +1,11 @@
 //! Whose is this segment? The map from four-tuples to their owners.
 
-use core::hash::{BuildHasher, Hash, Hasher};
-use core::net::{IpAddr, SocketAddr};
+use core::hash::BuildHasher;
+use core::net::IpAddr;
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use siphasher::sip::SipHasher13;
-use woshou_tcp::Endpoints;
+use woshou_tcp::{Endpoints, PackedEndpoints, TupleHash};
 
 /// A keyed hash, so that nobody outside can aim at one bucket: SipHash-1-3.
 #[derive(Clone, Copy)]
@@ -34,99 +34,66 @@ pub(crate) fn address_bits(address: IpAddr) -> u128 {
     }
 }
 
-const MAPPED: u128 = 0xffff << 32;
-
-/// A four-tuple, packed. The scope tells link-local peers of different links apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What tables know a four-tuple by: packed, and hashed once for all of them.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Key {
-    local: u128,
-    remote: u128,
-    ports: u32,
-    scope: u32,
+    pub(crate) who: PackedEndpoints,
+    /// Half of the hash is enough for less than 2^32 entries.
+    pub(crate) hash: u32,
 }
 
 impl Key {
-    pub(crate) fn new(endpoints: &Endpoints) -> Self {
-        let scope = |end: &SocketAddr| match end {
-            SocketAddr::V4(_) => 0,
-            SocketAddr::V6(end) => end.scope_id(),
-        };
-        Self {
-            local: address_bits(endpoints.local.ip()),
-            remote: address_bits(endpoints.remote.ip()),
-            ports: u32::from(endpoints.local.port()) << 16 | u32::from(endpoints.remote.port()),
-            scope: scope(&endpoints.remote).max(scope(&endpoints.local)),
-        }
+    #[inline]
+    pub(crate) fn new(hash: &TupleHash, endpoints: &Endpoints) -> Self {
+        let who = PackedEndpoints::new(endpoints);
+        #[expect(clippy::cast_possible_truncation, reason = "half of it")]
+        let hash = hash.of(&who) as u32;
+        Self { who, hash }
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "the low halves are wanted")]
-impl Hash for Key {
-    /// IPv4 takes two words instead of five: less than half the time (dependencies.md B.6).
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        if self.local >> 32 == MAPPED >> 32 && self.remote >> 32 == MAPPED >> 32 {
-            state.write_u64(u64::from(self.local as u32) << 32 | u64::from(self.remote as u32));
-            state.write_u32(self.ports);
-        } else {
-            for bits in [self.local, self.remote] {
-                state.write_u64((bits >> 64) as u64);
-                state.write_u64(bits as u64);
-            }
-            state.write_u64(u64::from(self.ports) << 32 | u64::from(self.scope));
-        }
-    }
+/// An owner: its hash, and its slot in [`crate::table::Table`]. The four-tuple itself is the slot's to know.
+#[derive(Clone, Copy)]
+struct Owner {
+    hash: u32,
+    index: u32,
 }
 
-/// Who owns a four-tuple: an index into its table. Those in TIME-WAIT are not here: see [`crate::time_waits`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Owner {
-    /// An opening or a connection: slot of [`crate::table::Table`].
-    Connection(u32),
+/// For `hashbrown`, which takes the place from the lower bits and a tag from the highest.
+#[inline]
+const fn spread(hash: u32) -> u64 {
+    (hash as u64) << 32 | hash as u64
 }
 
-/// The map. Nothing iterates over it, so its order reaches no output.
+/// The map from four-tuples to slots. Those in TIME-WAIT are not here: see [`crate::time_waits`]. Nothing iterates over it, so
+/// its order reaches no output.
+#[derive(Default)]
 pub(crate) struct Demux {
-    owners: HashMap<Key, Owner, KeyedHash>,
-    /// What was looked for last: segments of one connection come one after the other.
-    last: Option<(Key, Owner)>,
+    owners: HashTable<Owner>,
 }
 
 impl Demux {
-    pub(crate) fn new(hash: KeyedHash) -> Self {
-        Self {
-            owners: HashMap::with_hasher(hash),
-            last: None,
-        }
+    /// The slot of a four-tuple with `hash` that `is_it`.
+    #[inline]
+    pub(crate) fn find(&self, hash: u32, is_it: impl Fn(u32) -> bool) -> Option<u32> {
+        let is_it = |owner: &Owner| owner.hash == hash && is_it(owner.index);
+        self.owners
+            .find(spread(hash), is_it)
+            .map(|owner| owner.index)
     }
 
-    pub(crate) fn owner(&self, endpoints: &Endpoints) -> Option<Owner> {
-        self.owners.get(&Key::new(endpoints)).copied()
+    /// Adds a four-tuple that is not there.
+    pub(crate) fn insert(&mut self, hash: u32, index: u32) {
+        let rehash = |owner: &Owner| spread(owner.hash);
+        self.owners
+            .insert_unique(spread(hash), Owner { hash, index }, rehash);
     }
 
-    /// As [`Self::owner`], remembered for the next segment.
-    pub(crate) fn owner_of_segment(&mut self, endpoints: &Endpoints) -> Option<Owner> {
-        let key = Key::new(endpoints);
-        if let Some((last, owner)) = self.last
-            && last == key
-        {
-            return Some(owner);
-        }
-        let owner = self.owners.get(&key).copied()?;
-        self.last = Some((key, owner));
-        Some(owner)
-    }
-
-    pub(crate) fn insert(&mut self, endpoints: &Endpoints, owner: Owner) {
-        self.last = None;
-        self.owners.insert(Key::new(endpoints), owner);
-    }
-
-    /// Forgets the four-tuple if it is still `owner`'s.
-    pub(crate) fn remove(&mut self, endpoints: &Endpoints, owner: Owner) {
-        let key = Key::new(endpoints);
-        self.last = None;
-        if self.owners.get(&key) == Some(&owner) {
-            self.owners.remove(&key);
+    /// Forgets the four-tuple of a slot.
+    pub(crate) fn remove(&mut self, hash: u32, index: u32) {
+        let is_it = |owner: &Owner| owner.index == index;
+        if let Ok(found) = self.owners.find_entry(spread(hash), is_it) {
+            found.remove();
         }
     }
 }
@@ -155,36 +122,25 @@ mod tests {
             ends("[fe80::1%1]:80", "[fe80::2%1]:5000"),
             ends("[fe80::1%2]:80", "[fe80::2%2]:5000"),
         ];
-        let mut demux = Demux::new(KeyedHash::new([7; 16]));
+        let hash = TupleHash::new([7; 16]);
+        let mut demux = Demux::default();
+        let key = |who: &Endpoints| Key::new(&hash, who);
+        let owner = |demux: &Demux, who: &Endpoints| {
+            let known = |index: u32| all.get(index as usize) == Some(who);
+            demux.find(key(who).hash, known)
+        };
         for (index, endpoints) in (0..).zip(&all) {
-            assert_eq!(demux.owner(endpoints), None);
-            demux.insert(endpoints, Owner::Connection(index));
+            assert_eq!(owner(&demux, endpoints), None);
+            demux.insert(key(endpoints).hash, index);
         }
         for (index, endpoints) in (0..).zip(&all) {
-            let owner = Some(Owner::Connection(index));
-            assert_eq!(demux.owner(endpoints), owner, "{endpoints:?}");
-            for _ in 0..2 {
-                assert_eq!(demux.owner_of_segment(endpoints), owner, "{endpoints:?}");
-            }
+            assert_eq!(owner(&demux, endpoints), Some(index), "{endpoints:?}");
         }
-    }
-
-    #[test]
-    fn only_the_owner_removes() {
-        let mut demux = Demux::new(KeyedHash::new([7; 16]));
-        let who = ends("10.0.0.1:80", "10.0.0.2:5000");
-        demux.insert(&who, Owner::Connection(3));
-        demux.remove(&who, Owner::Connection(4));
-        assert_eq!(demux.owner(&who), Some(Owner::Connection(3)));
-        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(3)));
-        demux.remove(&who, Owner::Connection(3));
-        assert_eq!(
-            (demux.owner(&who), demux.owner_of_segment(&who)),
-            (None, None)
-        );
-        demux.insert(&who, Owner::Connection(5));
-        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(5)));
-        demux.insert(&who, Owner::Connection(6));
-        assert_eq!(demux.owner_of_segment(&who), Some(Owner::Connection(6)));
+        // Only the slot that has it gives it up.
+        demux.remove(key(&all[0]).hash, 1);
+        assert_eq!(owner(&demux, &all[0]), Some(0));
+        demux.remove(key(&all[0]).hash, 0);
+        assert_eq!(owner(&demux, &all[0]), None);
+        assert_eq!(owner(&demux, &all[1]), Some(1));
     }
 }

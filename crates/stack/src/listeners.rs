@@ -3,13 +3,12 @@
 use alloc::collections::{BTreeMap, VecDeque};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 use slab::Slab;
-use woshou_tcp::{Endpoints, Listener};
+use woshou_tcp::{Endpoints, Listener, PackedEndpoints, TupleHash};
 
 use crate::config::Config;
 use crate::deadlines::Deadlines;
-use crate::demux::KeyedHash;
 use crate::marks::Marks;
 use crate::memory;
 use crate::table::ConnId;
@@ -58,11 +57,18 @@ impl Entry {
     }
 }
 
+fn hash_of(hash: &TupleHash, ip: IpAddr, port: u16) -> u64 {
+    let end = SocketAddr::new(ip, port);
+    let (local, remote) = (end, end);
+    hash.of(&PackedEndpoints::new(&Endpoints { local, remote }))
+}
+
 /// All listeners.
 pub(crate) struct Listeners {
     entries: Slab<Entry>,
     /// Nothing iterates over it.
-    by_address: HashMap<(IpAddr, u16), ListenerId, KeyedHash>,
+    by_address: HashTable<(IpAddr, u16, ListenerId)>,
+    hash: TupleHash,
     /// Who serves every address, by port; port 0: every port.
     any: BTreeMap<u16, ListenerId>,
     next_generation: u32,
@@ -75,10 +81,11 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn new(hash: KeyedHash) -> Self {
+    pub(crate) fn new(hash: TupleHash) -> Self {
         Self {
             entries: Slab::new(),
-            by_address: HashMap::with_hasher(hash),
+            by_address: HashTable::new(),
+            hash,
             any: BTreeMap::new(),
             next_generation: 0,
             next_is_v6_only: false,
@@ -89,10 +96,17 @@ impl Listeners {
         }
     }
 
+    /// Who listens at just this address.
+    fn at(&self, ip: IpAddr, port: u16) -> Option<ListenerId> {
+        let is_it = |known: &(IpAddr, u16, ListenerId)| known.1 == port && known.0 == ip;
+        let found = self.by_address.find(hash_of(&self.hash, ip, port), is_it);
+        found.map(|&(.., id)| id)
+    }
+
     /// Whether a listener of its own at `address` would collide. The two wildcards share a port, because
     /// `[::]` listens on IPv4 too.
     pub(crate) fn is_taken(&self, address: SocketAddr) -> bool {
-        let taken = |ip: IpAddr| self.by_address.contains_key(&(ip, address.port()));
+        let taken = |ip: IpAddr| self.at(ip, address.port()).is_some();
         if address.ip().is_unspecified() {
             // One that serves its own family alone does not collide with the other's wildcard.
             let other = match address.ip() {
@@ -127,7 +141,7 @@ impl Listeners {
 
     /// Who may be meant by `local`: the exact address first, then the wildcards.
     pub(crate) fn candidates(&self, local: SocketAddr) -> [Option<ListenerId>; 3] {
-        let at = |ip: IpAddr| self.by_address.get(&(ip, local.port())).copied();
+        let at = |ip: IpAddr| self.at(ip, local.port());
         let wildcard_v4 = if local.is_ipv4() {
             at(Ipv4Addr::UNSPECIFIED.into())
         } else {
@@ -142,7 +156,7 @@ impl Listeners {
     }
 
     fn wildcard_v6_serving_v4(&self, port: u16) -> Option<ListenerId> {
-        let id = *self.by_address.get(&(Ipv6Addr::UNSPECIFIED.into(), port))?;
+        let id = self.at(Ipv6Addr::UNSPECIFIED.into(), port)?;
         self.get(id).filter(|entry| !entry.v6_only).map(|_| id)
     }
 
@@ -164,7 +178,11 @@ impl Listeners {
 
     pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
         let id = self.place(listener, address, false);
-        self.by_address.insert((address.ip(), address.port()), id);
+        let (ip, port) = (address.ip(), address.port());
+        let hash = &self.hash;
+        let rehash = |&(ip, port, _): &(IpAddr, u16, ListenerId)| hash_of(hash, ip, port);
+        self.by_address
+            .insert_unique(hash_of(hash, ip, port), (ip, port, id), rehash);
         id
     }
 
@@ -218,8 +236,11 @@ impl Listeners {
         if entry.any {
             self.any.remove(&entry.address.port());
         } else {
-            self.by_address
-                .remove(&(entry.address.ip(), entry.address.port()));
+            let (ip, port) = (entry.address.ip(), entry.address.port());
+            let hash = hash_of(&self.hash, ip, port);
+            if let Ok(found) = self.by_address.find_entry(hash, |known| known.2 == id) {
+                found.remove();
+            }
         }
         Some(entry)
     }

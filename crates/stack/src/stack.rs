@@ -29,13 +29,13 @@ use woshou_tcp::event::Timer;
 use woshou_tcp::isn::IsnKey;
 use woshou_tcp::options::Setup;
 use woshou_tcp::{
-    ChallengeBudget, ChunkPool, Connection, Context, Ended, Endpoints, Instant, Observer, SeqNum,
-    State, TraceEvent,
+    ChallengeBudget, ChunkPool, Connection, Context, Ended, Endpoints, Instant, Observer, Pressure,
+    SeqNum, State, TraceEvent, TupleHash,
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
 use crate::deferred::Deferred;
-use crate::demux::{Demux, KeyedHash, Owner};
+use crate::demux::{Demux, Key, KeyedHash};
 use crate::ip::fragments::Fragments;
 use crate::ip::pmtu::Pmtus;
 use crate::ip::route::{Path, Routes};
@@ -79,7 +79,11 @@ pub struct Stack {
     routes: Routes,
     pmtus: Pmtus,
     ports: Ports,
+    /// Of the tables of four-tuples.
+    tuple_hash: TupleHash,
     demux: Demux,
+    /// The slot that a segment was for last.
+    last: u32,
     table: Table,
     listeners: Listeners,
     /// Of the listeners' tables.
@@ -144,6 +148,7 @@ impl Stack {
         let key = |purpose: u8| derive(&seed, purpose);
         let hash = |purpose| KeyedHash::new(key(purpose));
         let memory = Memory::new(config.memory);
+        let tuple_hash = TupleHash::new(key(3));
         Self {
             tcp: Arc::clone(&config.tcp),
             isn: IsnKey::new(key(0)),
@@ -156,17 +161,19 @@ impl Stack {
             routes: Routes::default(),
             pmtus: Pmtus::default(),
             ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
-            demux: Demux::new(hash(3)),
+            demux: Demux::default(),
+            last: u32::MAX,
             table: Table::default(),
-            listeners: Listeners::new(hash(4)),
+            listeners: Listeners::new(TupleHash::new(key(4))),
             listener_key: key(6),
             deferred: Deferred::new(hash(22)),
             time_waits: TimeWaits::new(
                 config
                     .time_wait_entries
                     .min(memory.part(share::TIME_WAIT) / TIME_WAIT_COST),
-                key(21),
+                tuple_hash.clone(),
             ),
+            tuple_hash,
             fragments: Fragments::new(memory.part(share::FRAGMENTS)),
             neighbours: Neighbours::new(memory.part(share::QUEUE)),
             replies: Replies::default(),
@@ -318,7 +325,7 @@ impl Stack {
                 slot.body
                     .handle_timeout(&mut context(now, &mut self.outside));
             }
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
         while let Some((_, index)) = self
             .listeners
@@ -347,7 +354,7 @@ impl Stack {
                 .handle_timeout(&mut context(now, &mut self.outside));
         }
         self.listeners.settle(id);
-        not_before(&mut self.listeners.deadlines, index, now);
+        self.listeners.deadlines.not_before(index, now);
     }
 
     /// 2 MSL are over.
@@ -376,6 +383,19 @@ impl Stack {
 
     // ---- shared by the rooms ----
 
+    /// What the tables know `endpoints` by.
+    #[inline]
+    fn key(&self, endpoints: &Endpoints) -> Key {
+        Key::new(&self.tuple_hash, endpoints)
+    }
+
+    /// The slot that answers for `endpoints`.
+    #[inline]
+    fn owner(&self, key: &Key, endpoints: &Endpoints) -> Option<u32> {
+        let is_it = |index| self.table.endpoints(index) == Some(endpoints);
+        self.demux.find(key.hash, is_it)
+    }
+
     /// What a new connection between `endpoints` along `path` must be told.
     fn setup(&mut self, now: Instant, endpoints: Endpoints, path: &Path) -> Setup {
         Setup {
@@ -390,13 +410,30 @@ impl Stack {
         }
     }
 
-    /// A connection was told something: draws the consequences for the four-tuple, the deadline and the user.
+    /// A connection was told something: draws the consequences for the four-tuple, the deadline, the user, and whether it
+    /// has output.
     fn settle(&mut self, now: Instant, id: ConnId) {
-        let Some(slot) = self.table.get_mut(id) else {
+        self.conclude(now, id, false);
+    }
+
+    /// As [`Self::settle`]; `turn`: it was asked for output just now and has none.
+    fn conclude(&mut self, now: Instant, id: ConnId, turn: bool) {
+        let Some(slot) = self.table.get(id) else {
             return;
         };
-        let wake = slot.body.poll_event();
-        if slot.place == Place::Here {
+        if slot.place == Place::Here && slot.body.ended().is_some() {
+            self.leave(now, id);
+        }
+        let changed = self.table.settle(now, id, turn);
+        if changed || self.memory.level() > Pressure::Plenty {
+            self.mind_memory(now);
+        }
+    }
+
+    /// It is over: a TIME-WAIT entry answers for the four-tuple, or nobody.
+    #[cold]
+    fn leave(&mut self, now: Instant, id: ConnId) {
+        if let Some(slot) = self.table.get_mut(id) {
             let time_wait = match &slot.body {
                 Body::Connection(connection) => connection.time_wait(),
                 Body::Opening(_) => None,
@@ -406,24 +443,13 @@ impl Stack {
                 //= rfc9293 SHLD-23
                 let marks = slot.marks;
                 self.enter_time_wait(now, id, (endpoints, time_wait, marks));
-            } else if slot.body.ended().is_some() {
+            } else {
                 slot.place = Place::Gone;
                 self.table.forget_orphan(id);
-                self.demux.remove(&endpoints, Owner::Connection(id.index));
+                let key = self.key(&endpoints);
+                self.demux.remove(key.hash, id.index);
             }
         }
-        let due = self.table.get(id).filter(|slot| slot.place == Place::Here);
-        let due = due.and_then(|slot| slot.body.poll_timeout());
-        self.table.deadlines.set(id.index, due);
-        not_before(&mut self.table.deadlines, id.index, now);
-        self.table.wake(id, wake);
-        self.charge(now, id);
-    }
-
-    /// [`Self::settle`], and it may have output.
-    fn settle_and_queue(&mut self, now: Instant, id: ConnId) {
-        self.settle(now, id);
-        self.table.mark_ready(id);
     }
 
     /// Puts a packet of our own making in the queue, or drops it where the queue is full.
@@ -446,16 +472,6 @@ impl Stack {
     /// Whether `address` is one of ours.
     fn is_local(&self, address: SocketAddr) -> bool {
         self.routes.owner_of(address.ip()).is_some()
-    }
-}
-
-/// A deadline that its owner has just handled and left in the past would be handled forever.
-fn not_before(deadlines: &mut crate::deadlines::Deadlines, index: u32, now: Instant) {
-    if deadlines
-        .first()
-        .is_some_and(|(at, first)| first == index && at <= now)
-    {
-        deadlines.set(index, Some(now + core::time::Duration::from_nanos(1)));
     }
 }
 

@@ -79,17 +79,24 @@ impl Body {
         }
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    /// Whether there is surely nothing to send.
+    #[inline]
+    fn is_quiet(&self) -> bool {
         match self {
-            Self::Opening(opening) => opening.poll_timeout(),
-            Self::Connection(connection) => connection.poll_timeout(),
+            Self::Opening(opening) => opening.is_quiet(),
+            Self::Connection(connection) => connection.is_quiet(),
         }
     }
 
-    pub(crate) fn poll_event(&mut self) -> Wake {
+    /// What the user hears, when it is due, and octets that its queues hold.
+    #[inline]
+    fn news(&mut self) -> (Wake, Option<Instant>, usize) {
         match self {
-            Self::Opening(opening) => opening.poll_event(),
-            Self::Connection(connection) => connection.poll_event(),
+            Self::Opening(opening) => (opening.poll_event(), opening.poll_timeout(), 0),
+            Self::Connection(connection) => {
+                let (wake, due) = (connection.poll_event(), connection.poll_timeout());
+                (wake, due, connection.memory())
+            }
         }
     }
 
@@ -178,10 +185,19 @@ pub(crate) struct Slot {
     pub(crate) queued: usize,
     /// When it last gave some of them back, or had none.
     pub(crate) gave_at: Instant,
+    /// It was settled.
+    seen: bool,
     /// In the queue of those that were told that memory is short.
     pressed: bool,
     /// Among the orphans.
     orphan: bool,
+}
+
+impl Slot {
+    /// Nobody needs it: over, and nobody holds its id.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.holder == Holder::Nobody && self.place != Place::Here
+    }
 }
 
 /// All connections.
@@ -229,6 +245,7 @@ impl Table {
             told: false,
             queued: 0,
             gave_at: Instant::ZERO,
+            seen: false,
             pressed: false,
             orphan: false,
         });
@@ -261,6 +278,20 @@ impl Table {
         self.get_mut(id).filter(|slot| slot.holder == Holder::User)
     }
 
+    /// Both ends of the slot at `index`.
+    #[inline]
+    pub(crate) fn endpoints(&self, index: u32) -> Option<&Endpoints> {
+        let slot = self.slots.get(index as usize)?;
+        Some(slot.body.endpoints())
+    }
+
+    /// Whether the slot at `index` answers for `endpoints`.
+    #[inline]
+    pub(crate) fn answers(&self, index: u32, endpoints: &Endpoints) -> bool {
+        let slot = self.slots.get(index as usize);
+        slot.is_some_and(|slot| slot.place == Place::Here && slot.body.endpoints() == endpoints)
+    }
+
     /// The id of the slot at `index`.
     pub(crate) fn id(&self, index: u32) -> Option<ConnId> {
         let generation = self.slots.get(index as usize)?.generation;
@@ -286,18 +317,38 @@ impl Table {
         self.queued
     }
 
-    /// Looks again at what the queues of `id` hold.
-    pub(crate) fn charge(&mut self, now: Instant, id: ConnId) {
-        let Some(slot) = self.get_mut(id) else { return };
-        let queued = match &slot.body {
-            Body::Opening(_) => 0,
-            Body::Connection(connection) => connection.memory(),
+    /// `id` was told something: when it is due, what the user hears, what its queues hold; and its turn to send comes if it
+    /// may have something to send, or is over (not where it had its `turn` just now). Whether its queues hold more or less than when last looked at, or this is
+    /// the first look.
+    pub(crate) fn settle(&mut self, now: Instant, id: ConnId, turn: bool) -> bool {
+        let slot = self.slots.get_mut(id.index as usize);
+        let Some(slot) = slot.filter(|slot| slot.generation == id.generation) else {
+            return false;
         };
+        let (wake, due, queued) = slot.body.news();
+        let due = due.filter(|_| slot.place == Place::Here);
+        self.deadlines.set(id.index, due);
+        self.deadlines.not_before(id.index, now);
+        slot.wake |= wake;
+        if !slot.wake.is_empty() && !slot.told && slot.holder == Holder::User {
+            slot.told = true;
+            self.news.push_back(id);
+        }
+        let is_quiet = slot.body.is_quiet();
+        debug_assert!(
+            !is_quiet || slot.body.plan(now, u32::MAX).is_none(),
+            "it has something to send"
+        );
+        if !turn && !slot.ready && !slot.held && (!is_quiet || slot.is_spent()) {
+            slot.ready = true;
+            self.ready.push_back(id);
+        }
         let before = core::mem::replace(&mut slot.queued, queued);
         if queued < before || before == 0 {
             slot.gave_at = now;
         }
         self.queued = self.queued - before + queued;
+        !core::mem::replace(&mut slot.seen, true) || queued != before
     }
 
     /// Tells `id` that memory is short, and remembers to tell when it is not any more.

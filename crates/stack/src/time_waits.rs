@@ -6,9 +6,9 @@
 
 use alloc::vec::Vec;
 
-use siphasher::sip::SipHasher13;
-use woshou_tcp::{Endpoints, Instant, PackedEndpoints, TimeWait};
+use woshou_tcp::{Endpoints, Instant, PackedEndpoints, TimeWait, TupleHash};
 
+use crate::demux::Key;
 use crate::marks::Marks;
 use chains::{Chains, NONE};
 
@@ -61,8 +61,8 @@ pub(crate) struct TimeWaits {
     free: u32,
     /// By four-tuple.
     index: Chains,
-    /// Keys the index's hash.
-    key: [u8; 16],
+    /// Of the index.
+    hash: TupleHash,
     lists: Vec<List>,
     next_generation: u32,
     capacity: usize,
@@ -74,19 +74,14 @@ fn entry(pieces: &[Vec<Entry>], index: u32) -> Option<&Entry> {
     (entry.list != FREE).then_some(entry)
 }
 
-fn hash(key: &[u8; 16], who: &PackedEndpoints) -> u32 {
-    // Half of it is enough for less than 2^32 entries.
-    SipHasher13::new_with_key(key).hash(&who.octets()) as u32
-}
-
 impl TimeWaits {
-    /// `key`: 128 random bits.
-    pub(crate) fn new(capacity: usize, key: [u8; 16]) -> Self {
+    /// `hash`: as of the [`Key`]s.
+    pub(crate) fn new(capacity: usize, hash: TupleHash) -> Self {
         Self {
             pieces: Vec::new(),
             free: NONE,
             index: Chains::default(),
-            key,
+            hash,
             lists: Vec::new(),
             next_generation: 0,
             capacity,
@@ -117,27 +112,17 @@ impl TimeWaits {
         firsts.min()
     }
 
-    pub(crate) fn find(&self, endpoints: &Endpoints) -> Option<u32> {
-        if self.index.is_empty() {
-            return None;
-        }
-        let who = PackedEndpoints::new(endpoints);
-        let is_it = |index| entry(&self.pieces, index).is_some_and(|e| e.who == who);
-        self.index.find(hash(&self.key, &who), is_it)
+    pub(crate) fn find(&self, key: &Key) -> Option<u32> {
+        let is_it = |index| entry(&self.pieces, index).is_some_and(|e| e.who == key.who);
+        self.index.find(key.hash, is_it)
     }
 
     /// Adds an entry for a four-tuple that is not there.
-    pub(crate) fn insert(
-        &mut self,
-        endpoints: &Endpoints,
-        time_wait: TimeWait,
-        marks: Marks,
-    ) -> TimeWaitId {
+    pub(crate) fn insert(&mut self, key: &Key, time_wait: TimeWait, marks: Marks) -> TimeWaitId {
         let generation = self.next_generation;
         self.next_generation = generation.wrapping_add(1);
-        let who = PackedEndpoints::new(endpoints);
         let index = self.place(Entry {
-            who,
+            who: key.who,
             time_wait,
             generation,
             before: NONE,
@@ -145,9 +130,9 @@ impl TimeWaits {
             marks,
             list: 0,
         });
-        let (pieces, key) = (&self.pieces, &self.key);
-        let hash_of = |index| entry(pieces, index).map_or(0, |e| hash(key, &e.who));
-        self.index.insert(hash(key, &who), index, hash_of);
+        let (pieces, hash) = (&self.pieces, &self.hash);
+        let hash_of = |index| entry(pieces, index).map_or(0, |e| hash.of(&e.who) as u32);
+        self.index.insert(key.hash, index, hash_of);
         self.link(index);
         TimeWaitId { index, generation }
     }
@@ -252,7 +237,7 @@ impl TimeWaits {
     pub(crate) fn remove(&mut self, index: u32) -> Option<Endpoints> {
         let who = entry(&self.pieces, index)?.who;
         self.unlink(index);
-        self.index.remove(hash(&self.key, &who), index);
+        self.index.remove(self.hash.of(&who) as u32, index);
         let next = self.free;
         if let Some(entry) = self.raw_mut(index) {
             (entry.list, entry.after) = (FREE, next);
@@ -303,6 +288,10 @@ mod tests {
         }
     }
 
+    fn key(who: &Endpoints) -> Key {
+        Key::new(&TupleHash::new([3; 16]), who)
+    }
+
     fn time_wait(now: Instant, lasts: u64) -> TimeWait {
         let setup = TimeWaitSetup {
             snd_nxt: SeqNum(0),
@@ -323,12 +312,12 @@ mod tests {
     /// Charged at any number: `COST` each, beside pieces that are not full.
     #[test]
     fn each_costs_less_than_96_octets_at_any_count() {
-        let mut entries = TimeWaits::new(usize::MAX, [3; 16]);
+        let mut entries = TimeWaits::new(usize::MAX, TupleHash::new([3; 16]));
         for index in 0..150_000u32 {
             let [a, b, high, low] = (index + (1 << 24)).to_be_bytes();
             let mut who = who(u16::from_be_bytes([high, low]));
             who.remote.set_ip([10, a, b, 2].into());
-            entries.insert(&who, time_wait(Instant::ZERO, 60), Marks::new(64, 0));
+            entries.insert(&key(&who), time_wait(Instant::ZERO, 60), Marks::new(64, 0));
             let len = entries.index.len();
             assert!(
                 entries.memory() <= COST * len + 16_000,
@@ -349,18 +338,18 @@ mod tests {
         fn as_a_scanned_list(
             steps in proptest::collection::vec((0..4u8, 0..600u16, 1..4u64, 0..9u64), 0..900),
         ) {
-            let mut entries = TimeWaits::new(10_000, [3; 16]);
+            let mut entries = TimeWaits::new(10_000, TupleHash::new([3; 16]));
             let mut oracle: Vec<(u16, Instant, TimeWaitId)> = Vec::new();
             let mut now = Instant::from_millis(1);
             for (step, peer, lasts, pause) in steps {
                 now += Duration::from_millis(pause);
                 let known = oracle.iter().position(|entry| entry.0 == peer);
-                let index = entries.find(&who(peer));
+                let index = entries.find(&key(&who(peer)));
                 prop_assert_eq!(index, known.map(|at| oracle[at].2.index));
                 match (step, index, known) {
                     (0..2, None, _) => {
                         let entry = time_wait(now, lasts);
-                        let id = entries.insert(&who(peer), entry, Marks::new(64, 0));
+                        let id = entries.insert(&key(&who(peer)), entry, Marks::new(64, 0));
                         oracle.push((peer, entry.expires_at(), id));
                     }
                     (2, Some(index), Some(at)) => {

@@ -14,6 +14,7 @@ mod options;
 mod output;
 mod pacing;
 mod push;
+mod quiet;
 mod sack;
 #[cfg(test)]
 mod tests;

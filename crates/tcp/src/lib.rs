@@ -39,6 +39,7 @@ pub mod seq;
 pub mod state;
 pub mod time;
 pub mod time_wait;
+pub mod tuple_hash;
 mod validation;
 
 pub use challenge::ChallengeBudget;
@@ -57,3 +58,4 @@ pub use seq::SeqNum;
 pub use state::{Event, State};
 pub use time::Instant;
 pub use time_wait::TimeWait;
+pub use tuple_hash::TupleHash;

@@ -2,7 +2,6 @@
 
 use core::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
-use crate::isn::octets;
 use crate::segment::Endpoints;
 
 /// [`Endpoints`], packed: 40 octets instead of 64.
@@ -12,52 +11,83 @@ use crate::segment::Endpoints;
 /// link-local ends are on one link, so one scope is enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PackedEndpoints {
-    local: [u8; 16],
-    remote: [u8; 16],
-    ports: [u16; 2],
-    scope: u32,
+    /// As 128 bits, the higher half first.
+    local: [u64; 2],
+    remote: [u64; 2],
+    /// Ours, the peer's, and the scope.
+    ports: u64,
+}
+
+/// An address as 128 bits, IPv4 as mapped IPv6.
+#[inline]
+fn words(end: &SocketAddr) -> [u64; 2] {
+    match end {
+        SocketAddr::V4(end) => [0, 0xffff << 32 | u64::from(end.ip().to_bits())],
+        SocketAddr::V6(end) => {
+            let bits = end.ip().to_bits();
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "the upper half, then the lower"
+            )]
+            let halves = [(bits >> 64) as u64, bits as u64];
+            halves
+        }
+    }
+}
+
+fn address([high, low]: [u64; 2]) -> Ipv6Addr {
+    Ipv6Addr::from_bits(u128::from(high) << 64 | u128::from(low))
 }
 
 impl PackedEndpoints {
     /// Packs `who`.
+    #[inline]
     #[must_use]
     pub fn new(who: &Endpoints) -> Self {
         let scope = |end: &SocketAddr| match end {
             SocketAddr::V6(end) if end.ip().is_unicast_link_local() => end.scope_id(),
             _ => 0,
         };
+        let scope = scope(&who.local).max(scope(&who.remote));
+        let ports = u32::from(who.local.port()) << 16 | u32::from(who.remote.port());
         Self {
-            local: octets(&who.local),
-            remote: octets(&who.remote),
-            ports: [who.local.port(), who.remote.port()],
-            scope: scope(&who.local).max(scope(&who.remote)),
+            local: words(&who.local),
+            remote: words(&who.remote),
+            ports: u64::from(ports) << 32 | u64::from(scope),
         }
     }
 
     /// Both ends again.
     #[must_use]
     pub fn unpack(&self) -> Endpoints {
-        let end = |octets: [u8; 16], port| match Ipv6Addr::from(octets).to_canonical() {
+        let [p0, p1, p2, p3, s0, s1, s2, s3] = self.ports.to_be_bytes();
+        let scope = u32::from_be_bytes([s0, s1, s2, s3]);
+        let end = |words, port| match address(words).to_canonical() {
             IpAddr::V6(ip) if ip.is_unicast_link_local() => {
-                SocketAddrV6::new(ip, port, 0, self.scope).into()
+                SocketAddrV6::new(ip, port, 0, scope).into()
             }
             ip => SocketAddr::new(ip, port),
         };
         Endpoints {
-            local: end(self.local, self.ports[0]),
-            remote: end(self.remote, self.ports[1]),
+            local: end(self.local, u16::from_be_bytes([p0, p1])),
+            remote: end(self.remote, u16::from_be_bytes([p2, p3])),
         }
+    }
+
+    /// All of it, for a hash.
+    #[inline]
+    pub(crate) fn words(&self) -> [u64; 5] {
+        let ([l0, l1], [r0, r1]) = (self.local, self.remote);
+        [l0, l1, r0, r1, self.ports]
     }
 
     /// All of it in a row, for a hash.
     #[must_use]
     pub fn octets(&self) -> [u8; 40] {
         let mut all = [0; 40];
-        all[..16].copy_from_slice(&self.local);
-        all[16..32].copy_from_slice(&self.remote);
-        all[32..34].copy_from_slice(&self.ports[0].to_be_bytes());
-        all[34..36].copy_from_slice(&self.ports[1].to_be_bytes());
-        all[36..].copy_from_slice(&self.scope.to_be_bytes());
+        for (to, word) in all.chunks_exact_mut(8).zip(self.words()) {
+            to.copy_from_slice(&word.to_be_bytes());
+        }
         all
     }
 }

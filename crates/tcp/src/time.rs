@@ -62,10 +62,10 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
     fn add(self, after: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(after.as_nanos()).unwrap_or(u64::MAX)),
-        )
+        // `Duration::as_nanos` would multiply 128 bits, and this runs several times a segment.
+        let seconds = after.as_secs().saturating_mul(1_000_000_000);
+        let after = seconds.saturating_add(u64::from(after.subsec_nanos()));
+        Self(self.0.saturating_add(after))
     }
 }
 

@@ -27,7 +27,12 @@ impl Sum {
 
     /// The sum over what came before, followed by `octets`.
     #[must_use]
+    #[inline]
     pub fn with(self, octets: &[u8]) -> Self {
+        if octets.is_empty() {
+            // Most segments have one piece of text, or none.
+            return self;
+        }
         let word = sum_words(octets);
         // A piece that begins in the middle of a word has its octets in the other halves (RFC 1071 section 2).
         let word = if self.odd { word.swap_bytes() } else { word };

@@ -125,6 +125,10 @@ impl TcpHeader {
         layout: Layout,
         into: &mut [u8],
     ) -> Result<usize, WriteError> {
+        // What nearly every segment of an established connection carries, in either layout.
+        if let Some(octets) = options.only_timestamps() {
+            return self.write_raw(&octets, into);
+        }
         let mut octets = [0; MAX_OPTIONS];
         let len = options.write(layout, &mut octets);
         self.write_raw(&octets[..len], into)
@@ -134,6 +138,7 @@ impl TcpHeader {
     ///
     /// # Errors
     /// [`WriteError::BufferTooShort`]; [`WriteError::TooLong`] for more than 40 octets of options.
+    #[inline]
     pub fn write_raw(&self, options: &[u8], into: &mut [u8]) -> Result<usize, WriteError> {
         let words = options.len().div_ceil(4);
         if words * 4 > MAX_OPTIONS {
@@ -156,9 +161,12 @@ impl TcpHeader {
             urgent: self.urgent.into(),
         };
         put(raw.as_bytes(), into)?;
+        let (_, rest) = into.split_at_mut(HEADER_LEN);
         //= rfc9293 MUST-69
-        into[HEADER_LEN..].fill(0);
-        put(options, &mut into[HEADER_LEN..])?;
+        if let Some(padding) = rest.get_mut(options.len()..) {
+            padding.fill(0);
+        }
+        put(options, rest)?;
         Ok(needed)
     }
 }

@@ -302,6 +302,19 @@ impl TcpOptions {
         writer.len
     }
 
+    /// These options as octets, where timestamps are all there is.
+    #[inline]
+    pub(crate) fn only_timestamps(&self) -> Option<[u8; 12]> {
+        let Timestamps { value, echo } = self.timestamps?;
+        let others = self.mss.is_some() || self.window_scale.is_some() || self.sack_permitted;
+        if others || !self.sack.is_empty() {
+            return None;
+        }
+        let ([v0, v1, v2, v3], [e0, e1, e2, e3]) = (value.to_be_bytes(), echo.to_be_bytes());
+        let (nop, kind, len) = (KIND_NOP, KIND_TIMESTAMPS, TIMESTAMPS_LEN);
+        Some([nop, nop, kind, len, v0, v1, v2, v3, e0, e1, e2, e3])
+    }
+
     fn write_linux(&self, writer: &mut Writer<'_>) {
         writer.mss(self.mss);
         // SACK-permitted takes the place of the two NOPs in front of timestamps.
@@ -468,6 +481,51 @@ mod tests {
     //= rfc9293 MUST-6 test
     //= rfc9293 MUST-64 test
     //= rfc9293 MUST-68 test
+    #[test]
+    fn timestamps_alone_are_written_in_a_way_of_their_own() {
+        let alone = TcpOptions {
+            timestamps: Some(Timestamps {
+                value: 0x0102_0304,
+                echo: 0xfffe_fdfc,
+            }),
+            ..TcpOptions::default()
+        };
+        for layout in [Layout::Linux, Layout::FreeBsd] {
+            let mut octets = [0; MAX_OPTIONS];
+            let len = alone.write(layout, &mut octets);
+            assert_eq!(
+                alone.only_timestamps().as_ref().map(<[u8; 12]>::as_slice),
+                Some(&octets[..len])
+            );
+        }
+        let mut sack = SackBlocks::EMPTY;
+        sack.push(SackBlock { left: 1, right: 2 });
+        let others = [
+            TcpOptions {
+                mss: Some(1460),
+                ..alone
+            },
+            TcpOptions {
+                window_scale: Some(0),
+                ..alone
+            },
+            TcpOptions {
+                sack_permitted: true,
+                ..alone
+            },
+            TcpOptions { sack, ..alone },
+            TcpOptions {
+                timestamps: None,
+                ..alone
+            },
+        ];
+        assert!(
+            others
+                .iter()
+                .all(|options| options.only_timestamps().is_none())
+        );
+    }
+
     #[test]
     fn legal_options() {
         let cases: &[(&str, &[u8], TcpOptions)] = &[

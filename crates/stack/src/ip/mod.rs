@@ -2,6 +2,7 @@
 
 pub(crate) mod fragments;
 pub(crate) mod icmp;
+pub(crate) mod own;
 pub(crate) mod pmtu;
 pub(crate) mod route;
 pub(crate) mod v4;

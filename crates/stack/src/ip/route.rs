@@ -5,6 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 use woshou_tcp::Instant;
 
+use super::own::Own;
 use crate::config::{Cidr, LinkConfig, LinkId, Medium};
 
 /// The largest IP packet handled inside the stack, from one of our addresses to another.
@@ -17,6 +18,7 @@ pub(crate) struct Link {
     /// 68 to 65,535.
     pub(crate) mtu: u32,
     pub(crate) addresses: Vec<Cidr>,
+    own: Own,
     pub(crate) checksum_offload: bool,
     /// Zero, or 576 to 65,535.
     pub(crate) gso_max: u32,
@@ -26,14 +28,15 @@ pub(crate) struct Link {
 
 impl Link {
     /// Whether `address` is one of ours here.
+    #[inline]
     pub(crate) fn has(&self, address: IpAddr) -> bool {
-        self.addresses.iter().any(|cidr| cidr.address == address)
+        self.own.has(address)
     }
 
     /// Whether `address` names everyone on this link (RFC 1122 section 3.2.1.3).
+    #[inline]
     pub(crate) fn is_broadcast(&self, address: IpAddr) -> bool {
-        address == IpAddr::V4(Ipv4Addr::BROADCAST)
-            || self.addresses.iter().any(|cidr| cidr.is_broadcast(address))
+        self.own.is_broadcast(address)
     }
 
     /// The prefix of ours that `address` is in.
@@ -96,6 +99,7 @@ pub(crate) fn is_link_local(address: IpAddr) -> bool {
 
 /// `ip` and `port` as an end of a connection: link-local IPv6 carries its link as scope (index + 1), so that
 /// equal addresses on two links are two hosts; nothing else does.
+#[inline]
 pub(crate) fn socket_address(ip: IpAddr, port: u16, link: LinkId) -> SocketAddr {
     match ip {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => {
@@ -132,6 +136,7 @@ impl Routes {
             id,
             medium: config.medium,
             mtu,
+            own: Own::new(&config.addresses),
             addresses: config.addresses,
             checksum_offload: config.checksum_offload,
             gso_max,
@@ -141,6 +146,14 @@ impl Routes {
     }
 
     pub(crate) fn add_route(&mut self, to: Cidr, link: LinkId, via: Option<IpAddr>) {
+        let same = |route: &Route| {
+            let network = route.to.prefix == to.prefix && route.to.contains(to.address);
+            network && route.link == link && route.via == via
+        };
+        if self.routes.iter().any(same) {
+            // Another address of ours in the same prefix.
+            return;
+        }
         let at = self
             .routes
             .partition_point(|route| route.to.prefix >= to.prefix);
@@ -159,6 +172,7 @@ impl Routes {
         }
     }
 
+    #[inline]
     pub(crate) fn link(&self, id: LinkId) -> Option<&Link> {
         self.links.get(id.0 as usize)
     }
@@ -258,6 +272,7 @@ fn likeness(cidr: &Cidr, to: IpAddr) -> (bool, bool, u32) {
 }
 
 /// Whether `address` may be a peer of TCP at all: unicast, and no address that only stands for "none".
+#[inline]
 pub(crate) fn is_peer_address(address: IpAddr) -> bool {
     let v4_peer = |v4: Ipv4Addr| !(v4.octets()[0] == 0 || v4.octets()[0] >= 224);
     match address {

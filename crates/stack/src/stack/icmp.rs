@@ -11,7 +11,6 @@ use woshou_wire::{ip_protocol, udp};
 use super::input::How;
 use super::{Stack, context};
 use crate::config::LinkId;
-use crate::demux::Owner;
 use crate::ip::fragments::Expired;
 use crate::ip::icmp::{self, Message, Problem, Quoted, Verdict};
 use crate::ip::pmtu;
@@ -237,10 +236,11 @@ impl Stack {
             local: socket_address(quoted.source, quoted.source_port, link),
             remote: socket_address(quoted.destination, quoted.destination_port, link),
         };
-        let id = match self.demux.owner(&endpoints) {
-            Some(Owner::Connection(index)) => self.table.id(index),
+        let key = self.key(&endpoints);
+        let id = match self.owner(&key, &endpoints) {
+            Some(index) => self.table.id(index),
             // TIME-WAIT waits for nothing; the error came to the right place.
-            None if self.time_waits.find(&endpoints).is_some() => {
+            None if self.time_waits.find(&key).is_some() => {
                 self.counters.icmp_errors_in += 1;
                 return;
             }
@@ -267,7 +267,7 @@ impl Stack {
             }
             Verdict::TooBig(mtu) => self.shrink_path(now, id, mtu, quoted.seq),
         }
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// As [`Self::handle_path_error`], about a SYN,ACK.

@@ -160,11 +160,6 @@ impl Stack {
     //= rfc9293 MUST-57
     //= rfc9293 MUST-63
     fn admit(&self, link: LinkId, source: IpAddr, destination: IpAddr, looped: bool) -> Admission {
-        let broadcast = |address| {
-            self.routes
-                .link(link)
-                .is_some_and(|link| link.is_broadcast(address))
-        };
         // Duplicate address detection asks from the unspecified address (RFC 4862 section 5.4.2).
         let nameless = source.is_ipv6() && source.is_unspecified() && destination.is_multicast();
         if !(is_peer_address(source) || nameless) {
@@ -178,19 +173,18 @@ impl Stack {
                 Admission::NotOurs
             };
         }
+        let Some(here) = self.routes.link(link) else {
+            return Admission::NotOurs;
+        };
         let from_us = source.is_loopback() || self.routes.owner_of(source).is_some();
-        if from_us || destination.is_loopback() || broadcast(source) {
+        if from_us || destination.is_loopback() || here.is_broadcast(source) {
             return Admission::BadSource;
         }
-        if self
-            .routes
-            .link(link)
-            .is_some_and(|link| link.has(destination))
-        {
+        if here.has(destination) {
             Admission::Ours
-        } else if destination.is_multicast() || broadcast(destination) {
+        } else if destination.is_multicast() || here.is_broadcast(destination) {
             Admission::Group
-        } else if self.takes_for_others(link, source, destination) {
+        } else if here.any_ip && self.takes_for_others(source, destination) {
             Admission::Foreign
         } else {
             Admission::NotOurs
@@ -199,9 +193,8 @@ impl Stack {
 
     /// Whether a packet for somebody else is taken: on an any-IP link, for a unicast address that somebody could have. The
     /// caller has looked at broadcast and loopback. Its sender may not be its receiver (LAND).
-    fn takes_for_others(&self, link: LinkId, source: IpAddr, destination: IpAddr) -> bool {
-        self.routes.link(link).is_some_and(|link| link.any_ip)
-            && is_peer_address(destination)
+    fn takes_for_others(&self, source: IpAddr, destination: IpAddr) -> bool {
+        is_peer_address(destination)
             && source != destination
             && self.routes.owner_of(destination).is_none()
     }
@@ -211,6 +204,7 @@ impl Stack {
         let whole = self.fragments.add(now, fragment);
         // Their share is theirs only while nobody holds it.
         self.fragments.give_back(self.excess());
+        self.mind_memory(now);
         let Some(whole) = whole else {
             return;
         };

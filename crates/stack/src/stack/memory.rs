@@ -108,12 +108,6 @@ impl Stack {
         }
     }
 
-    /// A connection may hold more or less than before.
-    pub(super) fn charge(&mut self, now: Instant, id: ConnId) {
-        self.table.charge(now, id);
-        self.mind_memory(now);
-    }
-
     /// Takes the measures that are due.
     pub(super) fn mind_memory(&mut self, now: Instant) {
         let held = self.held();
@@ -134,7 +128,7 @@ impl Stack {
         }
         if self.memory.level() == Pressure::Plenty {
             while let Some(id) = self.table.next_pressed() {
-                self.settle_and_queue(now, id);
+                self.settle(now, id);
             }
         }
         self.memory.acting = false;
@@ -161,7 +155,7 @@ impl Stack {
             {
                 self.memory.pruned_octets += connection.drop_out_of_order(&mut cx) as u64;
             }
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
     }
 
@@ -199,7 +193,7 @@ impl Stack {
             Body::Opening(opening) => opening.abort(&mut cx),
         }
         self.memory.killed += 1;
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// The user let go of `id`. The oldest of too many such connections goes: it had most time to end by itself.

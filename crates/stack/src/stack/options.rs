@@ -10,7 +10,6 @@ use woshou_tcp::error::PathError;
 use woshou_tcp::{Config, Instant, State, WriteError};
 
 use super::{Stack, context};
-use crate::demux::Owner;
 use crate::error::{ConnectError, ListenError};
 use crate::listeners::ListenerId;
 use crate::table::{Body, ConnId, Place};
@@ -86,7 +85,7 @@ impl Stack {
             Body::Opening(opening) => opening.set_config(config),
             Body::Connection(connection) => connection.set_config(now, config),
         }
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// Corks the connection or takes the cork out (see [`woshou_tcp::Connection::set_cork`]); nothing while opening.
@@ -95,7 +94,7 @@ impl Stack {
             self.table.of_user_mut(id).map(|slot| &mut slot.body)
         {
             connection.set_cork(now, corked);
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
     }
 
@@ -122,7 +121,7 @@ impl Stack {
                 connection.write_urgent(&mut context(now, &mut self.outside), octets)?
             }
         };
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         Ok(taken)
     }
 
@@ -132,7 +131,7 @@ impl Stack {
             self.table.of_user_mut(id).map(|slot| &mut slot.body)
         {
             connection.push(&mut context(now, &mut self.outside));
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
     }
 
@@ -144,7 +143,7 @@ impl Stack {
             return 0;
         };
         let flushed = connection.flush(&mut context(now, &mut self.outside));
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         flushed
     }
 
@@ -208,7 +207,7 @@ impl Stack {
     fn choose(&mut self, now: Instant, id: ConnId, choice: impl FnOnce(&mut Body)) {
         if let Some(slot) = self.table.of_user_mut(id) {
             choice(&mut slot.body);
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
     }
 
@@ -228,7 +227,7 @@ impl Stack {
             self.table.of_user_mut(id).map(|slot| &mut slot.body)
         {
             connection.acknowledge_now();
-            self.settle_and_queue(now, id);
+            self.settle(now, id);
         }
     }
 
@@ -258,7 +257,7 @@ impl Stack {
                 connection.set_config(now, config(connection.config()));
             }
         }
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// Connections that a listener opens from now on behave by `config`.
@@ -319,19 +318,20 @@ impl Stack {
     /// Ends the connection with this four-tuple, whoever holds it, as an abort of its user would (a RST where the state
     /// calls for one); a TIME-WAIT entry is forgotten. Returns whether there was one.
     pub fn drop_connection(&mut self, now: Instant, who: &woshou_tcp::Endpoints) -> bool {
-        match self.demux.owner(who) {
-            Some(Owner::Connection(index)) => {
+        let key = self.key(who);
+        match self.owner(&key, who) {
+            Some(index) => {
                 let Some(id) = self.table.id(index) else {
                     return false;
                 };
                 if let Some(slot) = self.table.get_mut(id) {
                     slot.body.abort(&mut context(now, &mut self.outside));
                 }
-                self.settle_and_queue(now, id);
+                self.settle(now, id);
                 true
             }
             None => {
-                let waiting = self.time_waits.find(who);
+                let waiting = self.time_waits.find(&key);
                 if let Some(index) = waiting {
                     self.forget_time_wait(now, index);
                 }

@@ -4,6 +4,7 @@
 //! and returned at once would not pass the borrow checker (E0499).
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use woshou_tcp::connection::Plan;
 use woshou_tcp::{Endpoints, Flags, Instant};
@@ -11,8 +12,8 @@ use woshou_tcp::{Endpoints, Flags, Instant};
 use super::input::How;
 use super::resolve::Hop;
 use super::{MAX_LOOPED, Reply, Stack, context};
-use crate::config::LinkId;
-use crate::ip::route::Path;
+use crate::config::{LinkId, Medium};
+use crate::ip::route::{Link, Path};
 use crate::ip::{HEADROOM, route};
 use crate::listeners::ListenerId;
 use crate::marks::flow_label;
@@ -56,28 +57,41 @@ impl Stack {
 
     fn next_output(&mut self, now: Instant) -> Option<Next> {
         loop {
-            if let Some((link, packet)) = self.looped.pop_front() {
-                self.looped_octets -= packet.len();
-                self.take_back(now, link, &packet);
-                continue;
-            }
-            if let Some((link, frame)) = self.replies.frames.pop_front() {
-                self.replies.octets = self.replies.octets.saturating_sub(frame.len());
-                self.frame = frame;
-                return Some(Next::Frame(link, 0));
-            }
-            let next = if let Some(Reply { path, octets }) = self.replies.packets.pop_front() {
-                self.replies.octets = self.replies.octets.saturating_sub(octets.len());
-                self.send_packet(now, path, octets)
-            } else if let Some(listener) = self.listeners.next_ready() {
-                self.listener_turn(now, listener)
+            // Nothing but connections, as nearly always.
+            let next = if self.replies.octets == 0 && self.looped.is_empty() {
+                match self.listeners.next_ready() {
+                    Some(listener) => self.listener_turn(now, listener),
+                    None => {
+                        let id = self.table.next_ready()?;
+                        self.connection_turn(now, id)
+                    }
+                }
             } else {
-                let id = self.table.next_ready()?;
-                self.connection_turn(now, id)
+                self.reply_turn(now)
             };
             if next.is_some() {
                 return next;
             }
+        }
+    }
+
+    /// What leaves without a connection.
+    #[cold]
+    fn reply_turn(&mut self, now: Instant) -> Option<Next> {
+        if let Some((link, packet)) = self.looped.pop_front() {
+            self.looped_octets -= packet.len();
+            self.take_back(now, link, &packet);
+            None
+        } else if let Some((link, frame)) = self.replies.frames.pop_front() {
+            self.replies.octets = self.replies.octets.saturating_sub(frame.len());
+            self.frame = frame;
+            Some(Next::Frame(link, 0))
+        } else if let Some(Reply { path, octets }) = self.replies.packets.pop_front() {
+            self.replies.octets = self.replies.octets.saturating_sub(octets.len());
+            self.send_packet(now, path, octets)
+        } else {
+            self.replies.octets = 0;
+            None
         }
     }
 
@@ -154,12 +168,16 @@ impl Stack {
     /// A connection's turn: one packet, then it goes to the back of the queue; or it has nothing more.
     fn connection_turn(&mut self, now: Instant, id: ConnId) -> Option<Next> {
         self.press(id);
-        self.refresh_path(now, id);
-        let budget = self.budget(now, id);
-        let slot = self.table.get_mut(id)?;
+        let mut slot = self.table.get(id)?;
+        if slot.path.epoch != self.routes.epoch || now >= slot.path.mtu_until {
+            self.refresh_path(now, id);
+            slot = self.table.get(id)?;
+        }
         let path = slot.path;
+        let link = self.routes.link(path.link);
+        let budget = budget(now, slot, link);
         let Some(plan) = slot.body.plan(now, budget.max_text) else {
-            self.settle(now, id);
+            self.conclude(now, id, true);
             self.free_when_spent(id);
             return None;
         };
@@ -168,7 +186,12 @@ impl Stack {
             self.table.mark_ready(id);
             return None;
         }
-        let hop = self.hop(now, &path);
+        let bare = link.is_some_and(|link| link.medium == Medium::Ip);
+        let hop = if bare {
+            Hop::Bare
+        } else {
+            self.hop(now, &path)
+        };
         if hop == Hop::Wait {
             if !self.neighbours.wait(path.link, path.next_hop, id) {
                 self.host_unreachable(now, id);
@@ -177,15 +200,13 @@ impl Stack {
             }
             return None;
         }
-        self.table.mark_ready(id);
         Some(Next::Segment(id, plan, hop))
     }
 
     /// The way may have changed since the last packet, or what is known of it.
+    #[cold]
     fn refresh_path(&mut self, now: Instant, id: ConnId) {
-        let epoch = self.routes.epoch;
-        let is_old = |slot: &&Slot| slot.path.epoch != epoch || now >= slot.path.mtu_until;
-        let Some(slot) = self.table.get(id).filter(is_old) else {
+        let Some(slot) = self.table.get(id) else {
             return;
         };
         // Another way, never another source: the addresses are the connection's name.
@@ -207,43 +228,42 @@ impl Stack {
 
     /// How much text the next packet of `id` may hold.
     pub(super) fn budget(&self, now: Instant, id: ConnId) -> Budget {
-        let none = Budget {
-            max_text: 0,
-            may_exceed: false,
-        };
-        let Some(slot) = self.table.get(id) else {
-            return none;
-        };
-        let gso_max = match self.routes.link(slot.path.link) {
-            Some(link) if !slot.path.local => link.gso_max,
-            _ => 0,
-        };
-        if gso_max > 0 {
-            // The plan itself rounds down to whole segments.
-            let headers = if slot.path.next_hop.is_ipv6() {
-                40 + 60
-            } else {
-                20 + 60
-            };
-            return Budget {
-                max_text: gso_max - headers,
-                may_exceed: false,
-            };
-        }
-        let Body::Connection(connection) = &slot.body else {
-            return none;
-        };
-        let max_text = connection.largest_segment(now);
-        // SACK blocks take their part of a segment, and a probe of the path is larger than others: then what fills the
-        // largest may be one too many for IP.
-        Budget {
-            max_text,
-            may_exceed: connection.carries_blocks() || max_text > connection.segment_len(),
-        }
+        let slot = self.table.get(id);
+        slot.map_or(NO_TEXT, |slot| {
+            budget(now, slot, self.routes.link(slot.path.link))
+        })
     }
 
     /// Builds and borrows one packet of a connection.
     fn build(&mut self, now: Instant, id: ConnId, plan: Plan, hop: Hop) -> Option<Transmit<'_>> {
+        if plan.len > 0 {
+            self.table.mark_ready(id);
+            return self.assemble(now, id, plan, hop).map(|(packet, _)| packet);
+        }
+        let written = self.assemble(now, id, plan, hop);
+        let written = written.map(|(packet, headers)| (packet.link, packet.checksum, headers));
+        // No text is borrowed: whether more is to be sent shows at once, which saves a turn.
+        self.settle(now, id);
+        self.free_when_spent(id);
+        let (link, checksum, headers) = written?;
+        Some(Transmit {
+            link,
+            headers: self.scratch.get(headers)?,
+            payload: [&[], &[]],
+            checksum,
+            segment_size: None,
+        })
+    }
+
+    /// A packet, and where in `scratch` its headers are.
+    #[inline]
+    fn assemble(
+        &mut self,
+        now: Instant,
+        id: ConnId,
+        plan: Plan,
+        hop: Hop,
+    ) -> Option<(Transmit<'_>, Range<usize>)> {
         let slot = self.table.get_mut(id)?;
         let link = self.routes.link(slot.path.link)?;
         let endpoints = *slot.body.endpoints();
@@ -268,13 +288,14 @@ impl Stack {
             start: u16::try_from(tcp - start).ok()?,
             offset: CHECKSUM_AT,
         };
-        Some(Transmit {
+        let packet = Transmit {
             link: link.id,
             headers: self.scratch.get(start..end)?,
             payload: transmit.text,
             checksum: partial.then_some(checksum),
             segment_size: transmit.segment_size,
-        })
+        };
+        Some((packet, start..end))
     }
 
     /// Builds what `plan` says as packets of their own, cut to segments: to ourselves, and in the rare case where a
@@ -305,6 +326,42 @@ impl Stack {
                 self.reply(path, packet);
             }
         }
+    }
+}
+
+const NO_TEXT: Budget = Budget {
+    max_text: 0,
+    may_exceed: false,
+};
+
+/// How much text the next packet of a connection, which leaves by `link`, may hold.
+#[inline]
+fn budget(now: Instant, slot: &Slot, link: Option<&Link>) -> Budget {
+    let gso_max = match link {
+        Some(link) if !slot.path.local => link.gso_max,
+        _ => 0,
+    };
+    if gso_max > 0 {
+        // The plan itself rounds down to whole segments.
+        let headers = if slot.path.next_hop.is_ipv6() {
+            40 + 60
+        } else {
+            20 + 60
+        };
+        return Budget {
+            max_text: gso_max - headers,
+            may_exceed: false,
+        };
+    }
+    let Body::Connection(connection) = &slot.body else {
+        return NO_TEXT;
+    };
+    let max_text = connection.largest_segment(now);
+    // SACK blocks take their part of a segment, and a probe of the path is larger than others: then what fills the
+    // largest may be one too many for IP.
+    Budget {
+        max_text,
+        may_exceed: connection.carries_blocks() || max_text > connection.segment_len(),
     }
 }
 

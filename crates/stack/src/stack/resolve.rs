@@ -245,6 +245,6 @@ impl Stack {
                 .handle_path_error(&mut cx, PathError::HostUnreachable, plan.seq);
             self.counters.dropped_out += 1;
         }
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 }

@@ -13,14 +13,13 @@ use alloc::boxed::Box;
 use super::{Stack, context};
 use crate::config::{ClosedPorts, LinkId};
 use crate::deferred::{IncomingSyn, Pending};
-use crate::demux::Owner;
 use crate::ip::Datagram;
 use crate::ip::route::socket_address;
 use crate::listeners::ListenerId;
 use crate::marks::{Marks, flow_label};
 use crate::reset;
 use crate::segment::{self, Arrival, Outgoing};
-use crate::table::{Body, ConnId, Holder};
+use crate::table::{Body, ConnId, Holder, Slot};
 
 /// A segment and where it belongs.
 #[derive(Clone, Copy)]
@@ -88,10 +87,19 @@ impl Stack {
             segment,
             tos: datagram.traffic_class(),
         };
-        match self.demux.owner_of_segment(&endpoints) {
+        // Segments of one connection come one after the other.
+        if self.table.answers(self.last, &endpoints) {
+            self.hand_to_connection(now, self.last, &incoming);
+            return;
+        }
+        let key = self.key(&endpoints);
+        match self.owner(&key, &endpoints) {
             //= rfc9293 MUST-41
-            Some(Owner::Connection(index)) => self.hand_to_connection(now, index, &incoming),
-            None => match self.time_waits.find(&endpoints) {
+            Some(index) => {
+                self.last = index;
+                self.hand_to_connection(now, index, &incoming);
+            }
+            None => match self.time_waits.find(&key) {
                 Some(index) => self.hand_to_time_wait(now, index, &incoming),
                 None => self.hand_to_listener(now, &incoming, None),
             },
@@ -127,7 +135,7 @@ impl Stack {
         };
         self.count_refusal(result);
         self.table.wake(id, wake);
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         self.remember_search(now, id);
     }
 
@@ -246,6 +254,7 @@ impl Stack {
             .handle_syn(&mut cx, &setup, &incoming.segment);
         let sends_cookies = entry.listener.sends_cookies(now);
         self.listeners.settle(id);
+        self.mind_memory(now);
         let heard = result.is_ok();
         match result {
             Ok(Heard::Nothing | Heard::HalfOpen) => {}
@@ -325,8 +334,8 @@ impl Stack {
             slot.received_tos = Some(incoming.tos);
         }
         self.demux
-            .insert(&incoming.endpoints, Owner::Connection(id.index));
-        self.settle_and_queue(now, id);
+            .insert(self.key(&incoming.endpoints).hash, id.index);
+        self.settle(now, id);
         self.listeners.enqueue(listener, id);
     }
 
@@ -370,7 +379,7 @@ impl Stack {
 
     /// Removes a slot that is over, with nobody to ask for it and nothing owed.
     pub(super) fn free_when_spent(&mut self, id: ConnId) {
-        if self.table.get(id).is_some_and(Self::is_spent) {
+        if self.table.get(id).is_some_and(Slot::is_spent) {
             self.table.remove(id);
         }
     }

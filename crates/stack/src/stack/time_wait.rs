@@ -3,7 +3,6 @@
 use woshou_tcp::{Endpoints, Instant};
 
 use super::Stack;
-use crate::demux::Owner;
 use crate::marks::Marks;
 use crate::table::{ConnId, Place};
 
@@ -16,7 +15,8 @@ impl Stack {
         (endpoints, time_wait, marks): (Endpoints, woshou_tcp::TimeWait, Marks),
     ) {
         self.table.forget_orphan(id);
-        self.demux.remove(&endpoints, Owner::Connection(id.index));
+        let key = self.key(&endpoints);
+        self.demux.remove(key.hash, id.index);
         while !self.time_waits.has_room()
             && let Some(oldest) = self.time_waits.oldest()
         {
@@ -25,7 +25,7 @@ impl Stack {
         let entry = self
             .time_waits
             .has_room()
-            .then(|| self.time_waits.insert(&endpoints, time_wait, marks));
+            .then(|| self.time_waits.insert(&key, time_wait, marks));
         if let Some(slot) = self.table.get_mut(id) {
             slot.place = entry.map_or(Place::Gone, Place::TimeWait);
         }

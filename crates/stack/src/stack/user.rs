@@ -8,11 +8,11 @@ use bytes::{Buf, Bytes};
 use woshou_tcp::{Endpoints, Instant, Listener, Opening, Pressure, ReadError, Wake, WriteError};
 
 use super::{Stack, context};
-use crate::demux::Owner;
+use crate::demux::Key;
 use crate::error::{ConnectError, ListenError};
 use crate::ip::route::{Path, is_peer_address, scope, socket_address};
 use crate::listeners::ListenerId;
-use crate::table::{Body, ConnId, Holder, Place, Slot};
+use crate::table::{Body, ConnId, Holder};
 
 impl Stack {
     /// Opens a connection: the SYN is owed at once.
@@ -61,8 +61,8 @@ impl Stack {
             .table
             .insert(body, path, self.usual_marks(), Holder::User);
         self.label(id, &endpoints);
-        self.demux.insert(&endpoints, Owner::Connection(id.index));
-        self.settle_and_queue(now, id);
+        self.demux.insert(self.key(&endpoints).hash, id.index);
+        self.settle(now, id);
         Ok(id)
     }
 
@@ -92,14 +92,18 @@ impl Stack {
         let Self {
             ports,
             demux,
+            table,
             time_waits,
             listeners,
+            tuple_hash,
             ..
         } = self;
         // SYN-RECEIVED is a connection, too, though it is a listener's still.
         let is_known = |who: &Endpoints| {
-            demux.owner(who).is_some()
-                || time_waits.find(who).is_some()
+            let key = Key::new(tuple_hash, who);
+            let is_it = |index| table.endpoints(index) == Some(who);
+            demux.find(key.hash, is_it).is_some()
+                || time_waits.find(&key).is_some()
                 || listeners.half_open(who).is_some()
         };
         let is_free = |port| {
@@ -190,7 +194,7 @@ impl Stack {
             if let Some(slot) = self.table.get_mut(connection) {
                 slot.holder = Holder::Nobody;
                 slot.body.abort(&mut context(now, &mut self.outside));
-                self.settle_and_queue(now, connection);
+                self.settle(now, connection);
             }
         }
     }
@@ -213,7 +217,7 @@ impl Stack {
                 connection.write(&mut context(now, &mut self.outside), octets)?
             }
         };
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         Ok(taken)
     }
 
@@ -240,7 +244,7 @@ impl Stack {
             }
         };
         chunk.advance(taken);
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         Ok(taken)
     }
 
@@ -256,7 +260,7 @@ impl Stack {
             }
             Body::Connection(connection) => connection.read(into)?,
         };
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         Ok(read)
     }
 
@@ -272,7 +276,7 @@ impl Stack {
             }
             Body::Connection(connection) => connection.read_chunk(max)?,
         };
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         Ok(chunk)
     }
 
@@ -299,7 +303,7 @@ impl Stack {
             Body::Opening(opening) => opening.abort(&mut cx),
             Body::Connection(connection) => connection.shutdown(&mut cx),
         }
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// ABORT: RST if the state calls for one, and everything is discarded; `id` stays the user's.
@@ -308,7 +312,7 @@ impl Stack {
             return;
         };
         slot.body.abort(&mut context(now, &mut self.outside));
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
     }
 
     /// The user lets go of `id`: as [`woshou_tcp::Connection::close`]; the id names nothing from now on. The
@@ -323,7 +327,7 @@ impl Stack {
             Body::Connection(connection) => connection.close(&mut cx),
         }
         slot.holder = Holder::Nobody;
-        self.settle_and_queue(now, id);
+        self.settle(now, id);
         self.on_orphan(now, id);
     }
 
@@ -336,11 +340,6 @@ impl Stack {
             Body::Opening(_) => slot.nodelay = Some(nodelay),
             Body::Connection(connection) => connection.set_nodelay(nodelay),
         }
-        self.settle_and_queue(now, id);
-    }
-
-    /// A slot that nobody needs: over, nothing owed, nobody holds its id.
-    pub(super) fn is_spent(slot: &Slot) -> bool {
-        slot.holder == Holder::Nobody && slot.place != Place::Here
+        self.settle(now, id);
     }
 }

@@ -290,6 +290,10 @@ impl Opening {
         self.syn.map(|reason| bare(reason, self.setup.iss))
     }
 
+    pub(super) fn owes(&self) -> bool {
+        self.syn.is_some() || self.reset.is_some()
+    }
+
     /// Builds it and notes it as sent.
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
         let header = if plan.reason == Reason::WrongAck {

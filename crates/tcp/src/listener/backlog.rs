@@ -6,7 +6,6 @@ use core::mem;
 use core::time::Duration;
 
 use hashbrown::HashTable;
-use siphasher::sip::SipHasher13;
 
 use crate::config::Config;
 use crate::event::Reason;
@@ -15,6 +14,7 @@ use crate::packed::PackedEndpoints;
 use crate::segment::Endpoints;
 use crate::seq::SeqNum;
 use crate::time::Instant;
+use crate::tuple_hash::TupleHash;
 
 /// Names an entry while it lives.
 pub(super) type Slot = u32;
@@ -97,7 +97,7 @@ pub(super) struct Backlog {
     /// Slots by four-tuple. Nothing iterates over it.
     table: HashTable<Slot>,
     /// Keys the table's hash, so that nobody outside can aim at one bucket.
-    key: [u8; 16],
+    hash: TupleHash,
     levels: [Level; LEVELS],
 }
 
@@ -108,10 +108,6 @@ impl fmt::Debug for Backlog {
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-fn hash(key: &[u8; 16], who: &PackedEndpoints) -> u64 {
-    SipHasher13::new_with_key(key).hash(&who.octets())
 }
 
 fn entry(slots: &[Option<HalfOpen>], slot: Slot) -> Option<&HalfOpen> {
@@ -136,7 +132,7 @@ impl Backlog {
             slots: Vec::new(),
             free: Vec::new(),
             table: HashTable::new(),
-            key,
+            hash: TupleHash::new(key),
             levels,
         }
     }
@@ -146,9 +142,12 @@ impl Backlog {
     }
 
     pub(super) fn find(&self, who: &Endpoints) -> Option<Slot> {
+        if self.table.is_empty() {
+            return None;
+        }
         let who = PackedEndpoints::new(who);
         let is_it = |slot: &Slot| entry(&self.slots, *slot).is_some_and(|e| e.who == who);
-        self.table.find(hash(&self.key, &who), is_it).copied()
+        self.table.find(self.hash.of(&who), is_it).copied()
     }
 
     pub(super) fn get(&self, slot: Slot) -> Option<&HalfOpen> {
@@ -190,9 +189,9 @@ impl Backlog {
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(half_open);
         }
-        let (slots, key) = (&self.slots, &self.key);
-        let rehash = |&slot: &Slot| entry(slots, slot).map_or(0, |e| hash(key, &e.who));
-        self.table.insert_unique(hash(key, &who), slot, rehash);
+        let (slots, hash) = (&self.slots, &self.hash);
+        let rehash = |&slot: &Slot| entry(slots, slot).map_or(0, |e| hash.of(&e.who));
+        self.table.insert_unique(hash.of(&who), slot, rehash);
         self.wait(now, slot, 0);
         slot
     }
@@ -202,7 +201,7 @@ impl Backlog {
         self.unlink(slot);
         let half_open = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
-        let hash = hash(&self.key, &half_open.who);
+        let hash = self.hash.of(&half_open.who);
         if let Ok(found) = self.table.find_entry(hash, |&other| other == slot) {
             found.remove();
         }

@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::net::{IpAddr, SocketAddr};
 
-use siphasher::sip::SipHasher24;
+use crate::tuple_hash::TupleHash;
 
 /// Counters; prefixes fall on them by a keyed hash, so that nobody can choose to share one with a victim.
 const COUNTERS: usize = 256;
@@ -21,7 +21,7 @@ const LEAST: u32 = 4;
 /// rest is for the others. An entry, once made, is never evicted for a newer one: it goes when its handshake is over, is
 /// refused or takes too long. Two prefixes on one counter (one in 256) share their part.
 pub(super) struct Shares {
-    key: [u8; 16],
+    hash: TupleHash,
     held: Box<[u32; COUNTERS]>,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Debug for Shares {
 impl Shares {
     pub(super) fn new(key: [u8; 16]) -> Self {
         Self {
-            key,
+            hash: TupleHash::new(key),
             held: Box::new([0; COUNTERS]),
         }
     }
@@ -77,7 +77,7 @@ impl Shares {
             // Never a /24's: those are below 2^24, and 0::/40 is no one's.
             IpAddr::V6(v6) => u64::try_from(v6.to_bits() >> 64).unwrap_or(0),
         };
-        let hash = SipHasher24::new_with_key(&self.key).hash(&prefix.to_be_bytes());
+        let hash = self.hash.of_number(prefix);
         usize::try_from(hash % COUNTERS as u64).unwrap_or(0)
     }
 }
