@@ -1,6 +1,7 @@
 //! CUBIC (RFC 9438): the window as a cubic function of the time since the last congestion, with HyStart++ (RFC 9406).
 
 use alloc::boxed::Box;
+use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use super::curve::{Curve, Heard};
@@ -23,7 +24,7 @@ pub struct Cubic {
     limit: Limit,
     /// `None`: plain slow start.
     hystart: Option<HyStart>,
-    curve: Curve,
+    curve: Later,
     /// When the last acknowledgement arrived, or an idle time ended: the curve's time stands still where nothing is heard
     /// because nothing was sent.
     heard_at: Instant,
@@ -41,6 +42,31 @@ struct Before {
     careful: bool,
     /// That trouble is over: the next is another.
     repaired: bool,
+}
+
+/// The curve, made when there is one: a connection that carries little never has.
+#[derive(Clone, Debug, Default)]
+struct Later(Option<Box<Curve>>);
+
+impl Later {
+    const NONE: &Curve = &Curve::NONE;
+
+    fn made(&mut self) -> Option<&mut Curve> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl Deref for Later {
+    type Target = Curve;
+    fn deref(&self) -> &Curve {
+        self.0.as_deref().unwrap_or(Self::NONE)
+    }
+}
+
+impl DerefMut for Later {
+    fn deref_mut(&mut self) -> &mut Curve {
+        self.0.get_or_insert_default()
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +106,7 @@ impl Cubic {
             trouble,
             cwnd: self.cwnd,
             ssthresh: self.ssthresh,
-            curve: self.curve,
+            curve: *self.curve,
             careful: self.limit.careful,
             repaired: false,
         };
@@ -99,7 +125,9 @@ impl Cubic {
             self.decrease(1);
         }
         // Section 4.8: the first curve after it has its plateau where it begins.
-        self.curve.forget_plateau();
+        if let Some(curve) = self.curve.made() {
+            curve.forget_plateau();
+        }
         self.limit.careful = true;
         self.cwnd = self.mss;
     }
@@ -110,13 +138,17 @@ impl Cubic {
             self.ssthresh = self.ssthresh.max(self.cwnd - self.cwnd / 4);
         }
         self.cwnd = self.cwnd.min(self.initial_window.max(self.mss));
-        self.curve.end();
+        if let Some(curve) = self.curve.made() {
+            curve.end();
+        }
         self.before = None;
     }
 
     /// Time passed in which the window could not grow: the curve's does not (section 4.2).
     fn stand_still(&mut self, now: Instant) {
-        self.curve.delay(now.since(self.heard_at));
+        if let Some(curve) = self.curve.made() {
+            curve.delay(now.since(self.heard_at));
+        }
         self.heard_at = now;
     }
 
@@ -147,7 +179,7 @@ impl CongestionFactory for Factory {
             ssthresh: u64::MAX,
             limit: Limit::default(),
             hystart: self.hystart.then(HyStart::new),
-            curve: Curve::default(),
+            curve: Later::default(),
             heard_at: Instant::ZERO,
             before: None,
         })
@@ -212,7 +244,7 @@ impl CongestionControl for Cubic {
         {
             self.cwnd = before.cwnd;
             self.ssthresh = before.ssthresh;
-            self.curve = before.curve;
+            *self.curve = before.curve;
             self.limit.careful = before.careful;
         }
     }

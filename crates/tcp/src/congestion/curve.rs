@@ -48,6 +48,17 @@ pub(super) struct Curve {
 }
 
 impl Curve {
+    /// As `default`.
+    pub(super) const NONE: Self = Self {
+        w_max: 0,
+        cwnd_prior: 0,
+        k: 0,
+        epoch: None,
+        w_est: 0,
+        rest: 0,
+        friendly: false,
+    };
+
     /// The window is about to fall from `cwnd`: its plateau, with fast convergence (section 4.7).
     pub(super) fn on_decrease(&mut self, cwnd: u64) {
         self.w_max = if cwnd < self.w_max {
