@@ -14,6 +14,7 @@ mod path;
 mod resolve;
 mod tcp;
 mod time_wait;
+mod train;
 mod user;
 
 pub use options::ListenOptions;
@@ -47,6 +48,7 @@ use crate::ports::Ports;
 use crate::segment::SCRATCH;
 use crate::table::{Body, ConnId, Place, Table};
 use crate::time_waits::{COST as TIME_WAIT_COST, TimeWaits};
+use train::Train;
 
 /// A packet of the stack's own making, [`crate::ip::HEADROOM`] octets in front.
 struct Reply {
@@ -113,6 +115,8 @@ pub struct Stack {
     counters: Counters,
     /// The headers of the packet handed out last.
     scratch: [u8; SCRATCH],
+    /// The segments that are being cut.
+    train: Train,
     /// The packet handed out last, when it was one of our own making.
     frame: Vec<u8>,
 }
@@ -188,6 +192,7 @@ impl Stack {
             fragmented: 0,
             counters: Counters::default(),
             scratch: [0; SCRATCH],
+            train: Train::none(),
             frame: Vec::new(),
             config,
         }

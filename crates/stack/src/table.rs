@@ -473,6 +473,11 @@ impl Table {
         }
     }
 
+    /// Whether a connection waits for its turn.
+    pub(crate) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
     /// Adds news for the user of `id`; they are told together, once.
     pub(crate) fn wake(&mut self, id: ConnId, wake: Wake) {
         let Some(slot) = self.get_mut(id) else { return };

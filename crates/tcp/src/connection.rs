@@ -13,6 +13,7 @@ mod open;
 mod options;
 mod output;
 mod pacing;
+mod plan;
 mod push;
 mod quiet;
 mod sack;
@@ -56,7 +57,7 @@ use mtu::effective_mss;
 pub(crate) use open::SynAck;
 pub use open::{Opened, Opening};
 pub use options::LossPhase;
-pub use output::Plan;
+pub use plan::Plan;
 use timers::TimerTable;
 use urgent::Urgent;
 

@@ -43,6 +43,19 @@ impl Sum {
         }
     }
 
+    /// The sum over what came before, followed by the four octets of `word`, the highest first.
+    #[must_use]
+    pub fn with_word(self, word: u32) -> Self {
+        if self.odd {
+            return self.with(&word.to_be_bytes());
+        }
+        // 2^32 is congruent to one, 2^16 too: halves need not be added apart.
+        Self {
+            total: self.total.wrapping_add(u64::from(word)),
+            odd: false,
+        }
+    }
+
     /// The folded sum, not complemented.
     ///
     /// Of a pseudo-header alone, this is what belongs in the checksum field when a device is to finish the

@@ -7,11 +7,12 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use woshou_tcp::connection::Plan;
+use woshou_tcp::event::Reason;
 use woshou_tcp::{Endpoints, Flags, Instant};
 
 use super::input::How;
 use super::resolve::Hop;
-use super::{MAX_LOOPED, Reply, Stack, context};
+use super::{MAX_LOOPED, Reply, Stack, context, train};
 use crate::config::{LinkId, Medium};
 use crate::ip::route::{Link, Path};
 use crate::ip::{HEADROOM, route};
@@ -28,6 +29,8 @@ enum Next {
     Frame(LinkId, usize),
     /// A segment of a connection.
     Segment(ConnId, Plan, Hop),
+    /// Several, cut here.
+    Train(ConnId, Plan, Hop),
 }
 
 /// How much text a connection may put in one packet.
@@ -36,11 +39,25 @@ pub(super) struct Budget {
     pub(super) max_text: u32,
     /// Whether a super-segment may come although the device does not cut: then it is cut here.
     may_exceed: bool,
+    /// Octets of text in each segment of a train, where one may be.
+    train_of: Option<u32>,
+}
+
+impl Budget {
+    /// Octets of text that may be planned at once.
+    fn longest(&self) -> u32 {
+        let train = self.train_of.map(|segment| segment * train::MOST);
+        train.unwrap_or(self.max_text)
+    }
 }
 
 impl Stack {
     /// The next packet to send; `None`: nothing more for now. Valid until the next call.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        if self.has_train() {
+            self.counters.packets_out += 1;
+            return self.train_segment();
+        }
         let next = self.next_output(now)?;
         self.counters.packets_out += 1;
         match next {
@@ -52,6 +69,10 @@ impl Stack {
                 segment_size: None,
             }),
             Next::Segment(id, plan, hop) => self.build(now, id, plan, hop),
+            Next::Train(id, plan, hop) => {
+                self.start_train(now, id, plan, hop);
+                self.train_segment()
+            }
         }
     }
 
@@ -175,8 +196,12 @@ impl Stack {
         }
         let path = slot.path;
         let link = self.routes.link(path.link);
-        let budget = budget(now, slot, link);
-        let Some(plan) = slot.body.plan(now, budget.max_text) else {
+        let mut budget = budget(now, slot, link);
+        if self.table.has_ready() {
+            // Where others wait, each has a segment in turn.
+            budget.train_of = None;
+        }
+        let Some((plan, train)) = plan_turn(now, slot, &budget) else {
             self.conclude(now, id, true);
             self.free_when_spent(id);
             return None;
@@ -200,7 +225,10 @@ impl Stack {
             }
             return None;
         }
-        Some(Next::Segment(id, plan, hop))
+        Some(match train {
+            true => Next::Train(id, plan, hop),
+            false => Next::Segment(id, plan, hop),
+        })
     }
 
     /// The way may have changed since the last packet, or what is known of it.
@@ -329,9 +357,22 @@ impl Stack {
     }
 }
 
+/// What a connection sends next, and whether that is a train. Only new text goes as one: what goes again, probes or closes is
+/// planned for a segment of its own.
+fn plan_turn(now: Instant, slot: &Slot, budget: &Budget) -> Option<(Plan, bool)> {
+    let plan = slot.body.plan(now, budget.longest())?;
+    let long = budget.train_of.is_some_and(|segment| plan.len > segment);
+    if long && plan.reason != Reason::Data {
+        let plan = slot.body.plan(now, budget.max_text);
+        return plan.map(|plan| (plan, false));
+    }
+    Some((plan, long))
+}
+
 const NO_TEXT: Budget = Budget {
     max_text: 0,
     may_exceed: false,
+    train_of: None,
 };
 
 /// How much text the next packet of a connection, which leaves by `link`, may hold.
@@ -351,6 +392,7 @@ fn budget(now: Instant, slot: &Slot, link: Option<&Link>) -> Budget {
         return Budget {
             max_text: gso_max - headers,
             may_exceed: false,
+            train_of: None,
         };
     }
     let Body::Connection(connection) = &slot.body else {
@@ -359,9 +401,15 @@ fn budget(now: Instant, slot: &Slot, link: Option<&Link>) -> Budget {
     let max_text = connection.largest_segment(now);
     // SACK blocks take their part of a segment, and a probe of the path is larger than others: then what fills the
     // largest may be one too many for IP.
+    let segment = connection.segment_len();
+    let may_exceed = connection.carries_blocks() || max_text > segment;
+    // Only the first segment may say CWR (RFC 3168 section 6.1.2).
+    let alike = !may_exceed && !connection.agreed().ecn && !slot.path.local;
+    let cut_here = alike && link.is_some_and(|link| !link.checksum_offload);
     Budget {
         max_text,
-        may_exceed: connection.carries_blocks() || max_text > connection.segment_len(),
+        may_exceed,
+        train_of: cut_here.then_some(segment),
     }
 }
 
@@ -395,7 +443,6 @@ mod tests {
     use super::*;
     use crate::marks::Marks;
     use alloc::vec;
-    use woshou_tcp::event::Reason;
     use woshou_tcp::{Ecn, Header, SeqNum};
     use woshou_wire::tcp_option::Layout;
 

@@ -1,7 +1,7 @@
 //! Explicit congestion notification of a connection: marks that arrive, marks that are reported (RFC 3168 section 6.1).
 
 use super::Connection;
-use super::output::Plan;
+use super::plan::Plan;
 use crate::congestion::Trouble;
 use crate::event::Reason;
 use crate::segment::{Ecn, Flags, Segment};

@@ -1,14 +1,12 @@
-//! What goes next: *plan* decides, *build* makes the segment. The only place where segments are made.
+//! Makes the segment that was planned. The only place where segments are made.
 
 use woshou_wire::tcp_option::{TcpOptions, Timestamps};
 
-use super::{Connection, initial_window, window_of_syn};
+use super::{Connection, Plan, window_of_syn};
 use crate::congestion::Trouble;
 use crate::event::{Context, Reason, TraceEvent};
 use crate::options::Offer;
-use crate::recovery::{Frto, Phase};
 use crate::segment::{Flags, Header, Transmit};
-use crate::send::flow::{Allowance, Verdict};
 use crate::seq::SeqNum;
 use crate::state::State;
 use crate::time::Instant;
@@ -16,307 +14,37 @@ use crate::time::Instant;
 /// The text of a keep-alive that has one.
 const GARBAGE: &[u8] = &[0];
 
-/// What to send next: small, `Copy`, decided without touching a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// Why.
-    pub reason: Reason,
-    /// First sequence number.
-    pub seq: SeqNum,
-    /// Octets of text.
-    pub len: u32,
-    /// FIN goes with it.
-    pub fin: bool,
-}
-
-impl Plan {
-    const fn bare(reason: Reason, seq: SeqNum) -> Self {
-        Self {
-            reason,
-            seq,
-            len: 0,
-            fin: false,
-        }
-    }
-
-    /// Octets of sequence space.
-    fn space(&self) -> u32 {
-        self.len + u32::from(self.fin)
-    }
+/// How the segments of a plan are noted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    /// Together: a device cuts them.
+    AsOne,
+    EachAlone,
 }
 
 impl Connection {
-    /// What to send next, with at most `max_text` octets of text: more than one segment's worth makes a
-    /// super-segment for a device that cuts it (GSO). A probe of the path's MTU is one segment. Pure: calling it
-    /// changes nothing.
-    #[must_use]
-    pub fn plan(&self, now: Instant, max_text: u32) -> Option<Plan> {
-        if let Some((seq, reason)) = self.owed.reset {
-            return Some(Plan::bare(reason, seq));
-        }
-        if self.state == State::SynReceived {
-            return match self.owed.syn_ack {
-                Some(reason) => Some(Plan::bare(reason, self.snd.iss)),
-                None => self.plan_ack(),
-            };
-        }
-        if !matches!(self.state, State::Closed | State::TimeWait) {
-            // From segment to segment the urgent pointer differs: a device that cuts would not know.
-            let max_text = match self.sends_urgent() {
-                true => max_text.min(self.room()),
-                false => max_text,
-            };
-            let paced = self.paced(now, max_text);
-            let text = paced
-                .and_then(|max_text| self.plan_lost(now, max_text))
-                .or_else(|| self.plan_probe())
-                .or_else(|| self.plan_tail_probe(max_text))
-                .or_else(|| paced.and_then(|max_text| self.plan_mtu_probe(now, max_text)))
-                .or_else(|| paced.and_then(|max_text| self.plan_new(now, max_text)))
-                .or_else(|| self.plan_urgent_notice());
-            if text.is_some() {
-                return text;
-            }
-        }
-        self.plan_ack().or_else(|| {
-            let owed = self.owed.keep_alive;
-            owed.then(|| Plan {
-                //= rfc9293 SHLD-12
-                //= rfc9293 MAY-6
-                len: u32::from(self.config.keep_alive_garbage),
-                ..Plan::bare(Reason::KeepAlive, self.snd.nxt - 1)
-            })
-        })
-    }
-
-    /// Urgent text that neither window lets go: the pointer goes ahead of it, by an empty segment, for the peer's user to
-    /// take what is in the way (RFC 9293 section 3.8.5).
-    fn plan_urgent_notice(&self) -> Option<Plan> {
-        let due = self.urgent_notice_due();
-        due.then(|| Plan::bare(Reason::Urgent, self.snd.nxt))
-    }
-
-    fn plan_ack(&self) -> Option<Plan> {
-        if self.state == State::Closed {
-            return None;
-        }
-        self.rcv
-            .ack
-            .owed()
-            .map(|reason| Plan::bare(reason, self.snd.nxt))
-    }
-
-    /// SND.NXT, or what of it the peer's window takes: a probe of a shut window and what flew when it shrank lie beyond
-    /// it, and the peer would refuse a RST that came after them.
-    ///
-    /// Not for acknowledgements. Had the peer taken the probe, it would refuse them all, while those at SND.NXT and
-    /// the probe's own repetitions never miss it both.
-    pub(super) fn acceptable(&self) -> SeqNum {
-        if self.state == State::SynReceived {
-            return self.snd.nxt;
-        }
-        self.snd.nxt.earlier(self.snd.una + self.snd.wnd)
-    }
-
-    /// The next range believed lost, as far as both windows let it go (RFC 6675 section 5, C).
-    //= rfc9293 SHLD-16
-    fn plan_lost(&self, now: Instant, max_text: u32) -> Option<Plan> {
-        let next = self.snd.in_flight.next_lost_record()?;
-        let (start, lost) = (next.start, next.end.distance_from(next.start));
-        let by_rack = next.by_rack;
-        if self.recovery.owed.is_none() && self.waits_for_frto() {
-            // Nothing else goes again before it is known whether the timer fired in vain (RFC 5682).
-            return None;
-        }
-        let edge = self.snd.una + self.snd.wnd;
-        if !start.before(edge) {
-            return None;
-        }
-        let room = self.room();
-        let allowed = self.congestion_room(now);
-        let mut len = lost.min(edge.distance_from(start)).min(max_text.max(1));
-        if u64::from(len) > allowed {
-            let whole = u32::try_from(allowed).unwrap_or(u32::MAX) / room * room;
-            // The first retransmission after a loss goes whatever flies (RFC 6675 section 5, 4.3).
-            let least = if self.recovery.owed.is_some() {
-                room
-            } else {
-                0
-            };
-            len = len.min(whole.max(least));
-        }
-        if len > room && len < lost {
-            len -= len % room;
-        }
-        if len == 0 {
-            return None;
-        }
-        if start + len == self.snd.nxt {
-            len += self.text_to_fill(len, room.min(max_text));
-        }
-        let (text, fin) = self.snd.text_and_fin(start, start + len);
-        let text = self.contiguous(start, text);
-        let fin = fin && text + 1 == len;
-        let usual = match by_rack {
-            true => Reason::RackLoss,
-            false => Reason::LossRecovery,
-        };
-        let reason = self.recovery.owed.unwrap_or(usual);
-        (text > 0 || fin).then_some(Plan {
-            reason,
-            seq: start,
-            len: text,
-            fin,
-        })
-    }
-
-    /// Octets of new text that fill a last retransmission of `len` octets up to a segment of `room`: the octet of a
-    /// window probe, say, when the window has opened (RFC 9293 section 3.8.6.2.1).
-    fn text_to_fill(&self, len: u32, room: u32) -> u32 {
-        if self.snd.fin.is_some() {
-            return 0;
-        }
-        let more = self.snd.unsent().min(self.snd.usable_window());
-        more.min(room.saturating_sub(len))
-    }
-
-    /// One octet into a shut window, or what fits into one too small to be worth it (RFC 9293 section 3.8.6.1).
-    fn plan_probe(&self) -> Option<Plan> {
-        if !self.owed.probe {
-            return None;
-        }
-        let reason = Reason::WindowProbe;
-        //= rfc9293 MAY-7
-        if let Some(oldest) = self.snd.in_flight.oldest() {
-            let (text, fin) = self.snd.text_and_fin(oldest.start, oldest.end);
-            return Some(Plan {
-                reason,
-                seq: oldest.start,
-                len: text.min(1),
-                fin: fin && text == 0,
-            });
-        }
-        let seq = self.snd.nxt;
-        let len = self
-            .snd
-            .usable_window()
-            .max(1)
-            .min(self.snd.unsent())
-            .min(self.room());
-        let len = self.contiguous(seq, len);
-        let fin = len == 0 && self.snd.fin_due();
-        (len > 0 || fin).then_some(Plan {
-            reason,
-            seq,
-            len,
-            fin,
-        })
-    }
-
-    /// New text, and FIN when the text is over.
-    fn plan_new(&self, now: Instant, max_text: u32) -> Option<Plan> {
-        let seq = self.snd.nxt;
-        let usable = self.snd.usable_window();
-        let room = self.room();
-        let mut allowance = Allowance {
-            congestion: self.congestion_room(now),
-            ..self.allowance(max_text)
-        };
-        let frto = self.frto();
-        match frto {
-            Frto::Off => {}
-            Frto::First(_) => allowance.congestion = 0,
-            Frto::Second { left, .. } => allowance.congestion = u64::from(left) * u64::from(room),
-        }
-        match self.snd.new_text(&allowance) {
-            Verdict::Send(len) => {
-                let mut len = self.contiguous(seq, len);
-                if len < self.snd.unsent() && len > room {
-                    len -= len % room;
-                }
-                let fin = self.snd.fin_due() && len == self.snd.unsent() && usable > len;
-                let limited = self.recovery.phase == Phase::Open && self.recovery.duplicates > 0;
-                let reason = match (frto, limited) {
-                    (Frto::Second { .. }, _) => Reason::FrtoProbe,
-                    (_, true) => Reason::LimitedTransmit,
-                    _ => Reason::Data,
-                };
-                Some(Plan {
-                    reason,
-                    seq,
-                    len,
-                    fin,
-                })
-            }
-            Verdict::Nothing if self.snd.fin_due() && usable > 0 => Some(Plan {
-                reason: Reason::Close,
-                seq,
-                len: 0,
-                fin: true,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Whether nothing may go again before an acknowledgement tells of the timeout. Where it is new text that has to draw it, and
-    /// none can go (Nagle, a window that shrank), nothing is waited for (RFC 5682 section 3.1, step 2 b).
-    fn waits_for_frto(&self) -> bool {
-        match self.frto() {
-            Frto::Off => false,
-            Frto::First(_) => true,
-            Frto::Second { left, .. } => {
-                left == 0 || matches!(self.new_text(u32::MAX), Verdict::Send(_))
-            }
-        }
-    }
-
-    /// `new_text` without the congestion window: what the peer's window alone says.
-    pub(super) fn new_text(&self, max_text: u32) -> Verdict {
-        self.snd.new_text(&self.allowance(max_text))
-    }
-
-    fn allowance(&self, max_text: u32) -> Allowance {
-        let urgent = self.is_unsent_urgent();
-        Allowance {
-            room: self.room(),
-            congestion: u64::MAX,
-            max_text,
-            nodelay: self.user.nodelay || urgent,
-            corked: self.user.corked && !urgent && !self.is_unsent_pushed(),
-        }
-    }
-
-    /// Octets of text that a segment carries now: SACK blocks take their part of it (RFC 9293 section 3.7.1).
-    pub(super) fn room(&self) -> u32 {
-        let sack = self.sack_len();
-        self.snd.mss.saturating_sub(sack).max(1)
-    }
-
-    pub(super) fn contiguous(&self, seq: SeqNum, len: u32) -> u32 {
-        let offset = seq.distance_from(self.snd.text_start()) as usize;
-        len.min(u32::try_from(self.snd.buffer.contiguous(offset)).unwrap_or(u32::MAX))
-    }
-
-    /// Octets that the congestion window leaves. One segment may always fly: an algorithm that allows less would stop the
-    /// connection for good.
-    pub(super) fn congestion_room(&self, now: Instant) -> u64 {
-        let mut window = self.cwnd().max(u64::from(self.snd.mss));
-        if self.is_restart(now) {
-            window = window.min(initial_window(self.config.initial_window, self.snd.mss));
-        }
-        window.saturating_sub(self.recovery.pipe(&self.snd))
-    }
-
-    /// Nothing flies and nothing was sent for longer than the timeout: cwnd says nothing about the path any more
-    /// (RFC 5681 section 4.1).
-    fn is_restart(&self, now: Instant) -> bool {
-        self.config.slow_start_after_idle
-            && self.snd.in_flight.is_empty()
-            && now.since(self.snd.last_sent) > self.rtt.rto()
-    }
-
     /// Builds what `plan` chose, notes it as sent, and traces it.
     pub fn build(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
+        self.build_as(cx, plan, Noted::AsOne)
+    }
+
+    /// As [`Self::build`], for a stack that cuts the segments itself: they are noted and traced one by one, as if each had been
+    /// planned and built alone. Their text is to be had by [`Self::sent_text`] for as long as it may have to be sent.
+    pub fn build_train(&mut self, cx: &mut Context<'_>, plan: Plan) -> Transmit<'_> {
+        self.build_as(cx, plan, Noted::EachAlone)
+    }
+
+    /// `len` octets of text that were sent from `seq` on, in at most two pieces; `None`: not (all) of it is still waiting for its
+    /// acknowledgement.
+    #[must_use]
+    pub fn sent_text(&self, seq: SeqNum, len: u32) -> Option<[&[u8]; 2]> {
+        let flies = seq.at_or_after(self.snd.una) && (seq + len).at_or_before(self.snd.nxt);
+        let pieces = self.snd.pieces(seq, len);
+        let whole = pieces[0].len() + pieces[1].len() == len as usize;
+        (flies && whole && self.ended.is_none()).then_some(pieces)
+    }
+
+    fn build_as(&mut self, cx: &mut Context<'_>, plan: Plan, noted: Noted) -> Transmit<'_> {
         let ecn = self.ecn_of(plan);
         // Before anything is noted: a probe of the path changes nothing about what others may carry, and blocks that are
         // reported only once take their part of this one.
@@ -326,7 +54,11 @@ impl Connection {
             _ if self.is_syn_ack(plan) => self.build_syn_ack(cx.now),
             _ => self.build_header(cx.now, plan),
         };
-        self.note_sent(cx, plan);
+        let step = match noted {
+            Noted::AsOne => u32::MAX,
+            Noted::EachAlone => room,
+        };
+        self.note_sent(cx, plan, step);
         self.note_paced(cx.now, &plan);
         // Larger than a segment: the device cuts it. `room` is at most an IP packet.
         let cut = plan.len > room && plan.reason != Reason::MtuProbe;
@@ -336,12 +68,15 @@ impl Connection {
         if plan.len > 0 && plan.reason != Reason::KeepAlive {
             self.counters.data_segs_out += u64::from(segments);
         }
-        cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
-            header,
-            len: plan.len,
-            segment_size,
-            reason: plan.reason,
-        });
+        match noted {
+            Noted::AsOne => cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
+                header,
+                len: plan.len,
+                segment_size,
+                reason: plan.reason,
+            }),
+            Noted::EachAlone => self.trace_each(cx, &header, &plan, room),
+        }
         self.rearm(cx.now);
         if plan.space() > 0 {
             self.arm_tail_probe(cx.now);
@@ -357,6 +92,27 @@ impl Connection {
             segment_size,
             ecn,
             reason: plan.reason,
+        }
+    }
+
+    /// The segments of a train, for those who watch: all but the last without PSH and FIN, as they are cut.
+    fn trace_each(&self, cx: &mut Context<'_>, first: &Header, plan: &Plan, step: u32) {
+        if cx.observer.is_none() {
+            return;
+        }
+        for start in (0..plan.len.max(1)).step_by(step as usize) {
+            let len = step.min(plan.len - start);
+            let mut header = *first;
+            header.seq += start;
+            if start + len < plan.len {
+                header.flags = header.flags.without(Flags::PSH | Flags::FIN);
+            }
+            cx.trace(&self.setup.endpoints, || TraceEvent::Sent {
+                header,
+                len,
+                segment_size: None,
+                reason: plan.reason,
+            });
         }
     }
 
@@ -448,8 +204,8 @@ impl Connection {
         }
     }
 
-    /// Keeps the books: SND.NXT, what flies, what was owed.
-    fn note_sent(&mut self, cx: &mut Context<'_>, plan: Plan) {
+    /// Keeps the books: SND.NXT, what flies, what was owed. New text in records of `step` octets.
+    fn note_sent(&mut self, cx: &mut Context<'_>, plan: Plan, step: u32) {
         match plan.reason {
             Reason::KeepAlive => {
                 // Its octet, if it has one, is none of the user's.
@@ -487,8 +243,13 @@ impl Connection {
             } else if self.snd.in_flight.is_empty() {
                 self.shrink_unused(now);
             }
-            self.note_new(now, &plan, (new_from, end));
-            self.snd.nxt = end;
+            while self.snd.nxt != end {
+                let from = self.snd.nxt;
+                let text_left = end.distance_from(from) - u32::from(plan.fin);
+                let next = if text_left > step { from + step } else { end };
+                self.note_new(now, &plan, (from, next));
+                self.snd.nxt = next;
+            }
             self.wake_writer();
             if plan.fin {
                 self.snd.fin = Some(end - 1);

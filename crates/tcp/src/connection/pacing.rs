@@ -51,26 +51,33 @@ impl Connection {
     ///
     /// The first retransmission after a timeout is not held: it was waited for long enough.
     pub(super) fn paced(&self, now: Instant, max_text: u32) -> Option<u32> {
-        let Some(pacer) = self.pacer() else {
-            return Some(max_text);
-        };
         let Some(rate) = self.pacing_rate() else {
             return Some(max_text);
         };
-        if self.recovery.owed == Some(Reason::Timeout) {
+        if self.recovery.owed == Some(Reason::Timeout) || self.is_initial_flight() {
             return Some(max_text);
         }
-        match pacer.allowance(now, rate, self.snd.mss) {
+        // One that never paced has a burst to give.
+        let fresh = Pacer::new();
+        match self
+            .pacer()
+            .unwrap_or(&fresh)
+            .allowance(now, rate, self.snd.mss)
+        {
             0 => None,
             octets => Some(octets.min(max_text)),
         }
     }
 
-    /// Text leaves. The initial window leaves at once: before its acknowledgements nothing is known of the path but one round
-    /// trip, and it is what any path is believed to take (RFC 6928).
+    /// The initial window leaves at once: before its acknowledgements nothing is known of the path but one round trip, and it
+    /// is what any path is believed to take (RFC 6928).
+    fn is_initial_flight(&self) -> bool {
+        self.counters.data_segs_out < u64::from(self.config.initial_window)
+    }
+
+    /// Text leaves.
     pub(super) fn note_paced(&mut self, now: Instant, plan: &Plan) {
-        let initial = self.counters.data_segs_out < u64::from(self.config.initial_window);
-        if plan.len == 0 || initial {
+        if plan.len == 0 || self.is_initial_flight() {
             return;
         }
         if let Some(rate) = self.pacing_rate() {
