@@ -1,6 +1,7 @@
 //! "Which ranges are lost now?": RACK, duplicate acknowledgements, SACK, the timer (RFC 8985, 5681, 6582, 6675, 6298), and what
 //! of it was a false alarm.
 
+mod again;
 mod detect;
 pub(crate) mod flight;
 pub(crate) mod least;
@@ -178,7 +179,7 @@ impl Recovery {
         let before = self.phase;
         let alarm = self.false_alarm(evidence, sender);
         if alarm.is_some() {
-            self.take_back(sender);
+            self.take_back(evidence.rules.rack_static_window, sender);
         }
         if evidence.acked > 0 {
             self.on_progress(evidence, sender);
@@ -213,10 +214,12 @@ impl Recovery {
         if !evidence.sack {
             // Each duplicate says that a segment arrived somewhere after the hole.
             let most = send.in_flight.pipe().saturating_sub(u64::from(send.mss));
-            let stands_for = if self.in_recovery() {
-                send.mss.min(self.credit)
-            } else {
-                send.mss
+            let stands_for = match self.phase {
+                // Those of limited transmit, and the one that shows the loss; more are of a repair that was in vain.
+                Phase::Open if self.duplicates <= u32::from(evidence.threshold.max(1)) => send.mss,
+                Phase::Open => 0,
+                // After a timeout there is none but of F-RTO: "pipe" does not count any more what they are of.
+                Phase::Recovery { .. } | Phase::Loss { .. } => send.mss.min(self.credit),
             };
             self.credit = self.credit.saturating_sub(stands_for);
             self.departed = self.departed.saturating_add(stands_for).min(octets(most));
@@ -236,11 +239,15 @@ impl Recovery {
         if evidence.acked > 0 {
             alarm = flight
                 .undo
-                .on_progress(una, evidence.echo)
+                .on_progress(una, evidence.echo, evidence.dsack.is_some())
                 .filter(|_| rules.eifel);
         }
-        if let Some((left, right)) = evidence.dsack {
-            let twice = flight.undo.on_dsack(left, right);
+        if evidence.sacked > 0 {
+            flight.undo.on_sacked();
+        }
+        if let Some(block) = evidence.dsack {
+            let before = una - octets(evidence.acked);
+            let twice = flight.undo.on_dsack(block, before);
             alarm = alarm.or(twice.filter(|_| rules.duplicate_sack));
         }
         let news = evidence.acked > 0 || evidence.sacked > 0;
@@ -256,6 +263,9 @@ impl Recovery {
             Frto::Second { recover, .. } if news || evidence.duplicate => {
                 if news && !beyond(recover) {
                     alarm = alarm.or(Some(FalseAlarm::Frto));
+                } else if !news {
+                    // Step 3a: cwnd is three segments, two of which fly (RFC 5682 section 2.1).
+                    self.credit = sender.send.mss;
                 }
                 Frto::Off
             }
@@ -264,8 +274,8 @@ impl Recovery {
         alarm
     }
 
-    /// All as it was before the alarm (RFC 4015 section 3.2).
-    fn take_back(&mut self, sender: &mut Sender<'_>) {
+    /// All as it was before the alarm (RFC 4015 section 3.2). `fixed`: RACK's window does not adapt.
+    fn take_back(&mut self, fixed: bool, sender: &mut Sender<'_>) {
         sender.congestion.undo(sender.now);
         let (una, nxt) = (sender.send.una, sender.send.nxt);
         let by_timer = matches!(self.phase, Phase::Loss { .. });
@@ -274,7 +284,7 @@ impl Recovery {
             *self = Self::new();
         }
         if let Some(flight) = sender.flight.as_deref_mut() {
-            flight.rack.on_false_alarm(una, nxt, !by_timer);
+            flight.rack.on_false_alarm((una, nxt), !by_timer, fixed);
             flight.undo.forget();
             flight.frto = Frto::Off;
             flight.prr.leave();
@@ -384,7 +394,9 @@ impl Recovery {
         }
         if let Some(flight) = sender.flight.as_deref_mut() {
             let open = self.phase == Phase::Open;
-            flight.undo.begin(!open);
+            flight
+                .undo
+                .begin(!open, !sender.send.in_flight.has_sacked());
             // Not where a repair was under way; but where the timer fires for the same segment again (RFC 5682 section 3.1).
             let repeats = self.timed_out == Some(una) && matches!(flight.frto, Frto::First(_));
             flight.frto = match (open || repeats) && rules.frto && !reneged {
@@ -567,6 +579,25 @@ mod tests {
         sender.ack(1_000);
         sender.duplicates(3);
         assert!(sender.in_recovery(), "these are not");
+    }
+
+    /// RFC 3042: two segments by limited transmit; after a timeout, none (RFC 5681 section 3.2 inflates in fast recovery only).
+    #[test]
+    fn duplicates_release_no_more_than_their_phase_allows() {
+        let mut sender = Sender::new();
+        sender.time_out();
+        sender.repair();
+        sender.ack(1_000);
+        sender.repair();
+        sender.repair();
+        sender.duplicates(9);
+        assert_eq!(sender.recovery.pipe(&sender.send), 2_000, "after a timeout");
+        sender.ack(9_000);
+        assert_eq!(sender.recovery.phase, Phase::Open);
+        sender.fly(8);
+        sender.duplicates(9);
+        assert!(!sender.in_recovery());
+        assert_eq!(sender.recovery.departed, 3_000, "of a repair that is over");
     }
 
     #[test]

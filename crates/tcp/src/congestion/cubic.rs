@@ -101,7 +101,11 @@ impl Cubic {
         self.cwnd = decreased.max(least_segments * self.mss);
     }
 
+    /// What a false alarm brings back: where a repair meets more trouble, what was before all of it.
     fn save(&mut self, trouble: Trouble) {
+        if self.before.as_ref().is_some_and(|before| !before.repaired) {
+            return;
+        }
         let before = Before {
             trouble,
             cwnd: self.cwnd,
@@ -507,6 +511,9 @@ mod tests {
             &[Trouble::Loss][..],
             &[Trouble::Timeout],
             &[Trouble::Loss, Trouble::Timeout],
+            // The second is of another segment of the same flight.
+            &[Trouble::Timeout, Trouble::Timeout],
+            &[Trouble::Loss, Trouble::Timeout, Trouble::Timeout],
         ] {
             let mut control = make(1000);
             control.on_trouble(at(5), Trouble::Marked, 0);

@@ -126,7 +126,7 @@ impl Recovery {
                 missing,
                 sender.send.in_flight.pipe() + u64::from(sender.send.mss),
             );
-            flight.undo.begin(false);
+            flight.undo.begin(false, false);
             flight.tlp.forget();
         }
     }

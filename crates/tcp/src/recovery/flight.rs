@@ -67,12 +67,13 @@ impl Flight {
 
     /// Octets of heap memory that its lists hold; none while nothing flies.
     pub(crate) fn memory(&self) -> usize {
-        self.rack.memory() + self.declared.capacity() * size_of::<Sent>()
+        self.rack.memory() + self.undo.memory() + self.declared.capacity() * size_of::<Sent>()
     }
 
     /// Nothing flies any more.
     pub(crate) fn on_idle(&mut self) {
         self.rack.on_idle();
+        self.undo.on_idle();
         self.declared = Vec::new();
         self.tlp.stop();
         self.reorder_at = Instant::MAX;

@@ -136,11 +136,18 @@ impl Rack {
     }
 
     /// A retransmission was in vain. Where it was not the timer's, the path reorders by more than the window, as a D-SACK would
-    /// tell (section 6.2, step 4).
-    pub(crate) fn on_false_alarm(&mut self, una: SeqNum, nxt: SeqNum, reordered: bool) {
+    /// tell (section 6.2, step 4). `fixed`: it does not adapt.
+    pub(crate) fn on_false_alarm(
+        &mut self,
+        (una, nxt): (SeqNum, SeqNum),
+        reordered: bool,
+        fixed: bool,
+    ) {
         if reordered {
             self.reordering_seen = true;
-            self.widen(nxt);
+            if !fixed {
+                self.widen(nxt);
+            }
         }
         // What was thought lost is judged again.
         self.edge = una;
@@ -506,13 +513,18 @@ mod tests {
 
     #[test]
     fn only_an_alarm_that_was_not_the_timers_tells_of_reordering() {
-        for reordered in [false, true] {
+        for (reordered, fixed, multiplier) in [
+            (false, false, 1),
+            (true, false, 2),
+            (true, true, 1),
+            (false, true, 1),
+        ] {
             let mut rack = Rack::new(BASE);
             rack.edge = BASE + 900;
-            rack.on_false_alarm(BASE + 100, BASE + 1000, reordered);
+            rack.on_false_alarm((BASE + 100, BASE + 1000), reordered, fixed);
             assert_eq!(rack.edge, BASE + 100, "judged again");
             assert_eq!(rack.reordering_seen, reordered);
-            assert_eq!(rack.multiplier, if reordered { 2 } else { 1 });
+            assert_eq!(rack.multiplier, multiplier, "{reordered} {fixed}");
         }
     }
 }

@@ -1,10 +1,11 @@
 //! False alarms: what was sent again in vain, and how that shows (RFC 3522, RFC 3708, RFC 5682).
 
+use super::again::Again;
 use crate::event::FalseAlarm;
 use crate::seq::SeqNum;
 
 /// What is remembered of the last loss, to tell whether it was one.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Undo {
     /// There is a repair that may have been in vain.
     in_doubt: bool,
@@ -12,10 +13,12 @@ pub(crate) struct Undo {
     retransmit_ts: Option<u32>,
     /// Where the first retransmission ended.
     first_end: Option<SeqNum>,
-    /// Octets sent again that no D-SACK reported as come twice.
-    unexplained: u64,
-    /// From the lowest to the highest number that was sent again; `None`: nothing was.
-    again: Option<(SeqNum, SeqNum)>,
+    /// Where the highest that went again ends.
+    last_end: Option<SeqNum>,
+    /// What went again, and what of it came twice.
+    again: Again,
+    /// The timer fired, and SACK has reported nothing of the flight.
+    blind: bool,
     /// SND.NXT when the repair ended: what comes twice is told before it is acknowledged. `None`: it goes on.
     over: Option<SeqNum>,
 }
@@ -38,10 +41,12 @@ pub(crate) enum Frto {
 }
 
 impl Undo {
-    /// A repair begins; or one that is under way `goes_on`, and turns into one by the timer.
-    pub(crate) fn begin(&mut self, goes_on: bool) {
+    /// A repair begins; or one that is under way `goes_on`, and turns into one by the timer. `blind`: by the timer, and SACK has
+    /// reported nothing.
+    pub(crate) fn begin(&mut self, goes_on: bool, blind: bool) {
         if !goes_on {
             self.forget();
+            self.blind = blind;
         }
         self.in_doubt = true;
     }
@@ -62,15 +67,14 @@ impl Undo {
         if !self.in_doubt {
             return;
         }
-        if self.again.is_none() {
+        if self.first_end.is_none() {
             self.retransmit_ts = ts;
             self.first_end = Some(end);
         }
+        self.last_end = Some(self.last_end.map_or(end, |last| last.later(end)));
         // Less than a window.
         let start = end - u32::try_from(octets).unwrap_or_default();
-        let (lowest, highest) = self.again.unwrap_or((start, end));
-        self.again = Some((lowest.earlier(start), highest.later(end)));
-        self.unexplained += octets;
+        self.again.on_sent(start, end);
     }
 
     /// Whether the first retransmission is acknowledged, whole.
@@ -79,29 +83,59 @@ impl Undo {
     }
 
     /// SND.UNA moved to `una`: the first acknowledgement of what went again first tells, by its TSecr (RFC 3522 section 3.2,
-    /// step 4).
-    pub(crate) fn on_progress(&mut self, una: SeqNum, echo: Option<u32>) -> Option<FalseAlarm> {
+    /// step 4); not where the peer reports a segment as come twice, whose timestamp it does not echo (step 5).
+    ///
+    /// Where more went again meanwhile, it tells of the first alone: another may have been lost indeed, and be repaired. All of it
+    /// arrived before it went again where the acknowledgement that covers all still has an older echo, and all before it had.
+    pub(crate) fn on_progress(
+        &mut self,
+        una: SeqNum,
+        echo: Option<u32>,
+        twice: bool,
+    ) -> Option<FalseAlarm> {
         if self.over.is_some_and(|nxt| una.after(nxt)) {
             self.forget();
         }
         if !self.is_first_covered(una) {
             return None;
         }
-        let sent = self.retransmit_ts.take()?;
+        let sent = self.retransmit_ts?;
         let older = echo.is_some_and(|echo| (echo.wrapping_sub(sent)).cast_signed() < 0);
-        older.then_some(FalseAlarm::Eifel)
-    }
-
-    /// A D-SACK arrived (RFC 3708 section 3): is all explained now? What never went again was doubled by the network, and
-    /// explains nothing (its step A).
-    pub(crate) fn on_dsack(&mut self, left: SeqNum, right: SeqNum) -> Option<FalseAlarm> {
-        let (lowest, highest) = self.again?;
-        if left.before(lowest) || right.after(highest) {
+        let covers_all = self.last_end.is_some_and(|end| una.at_or_after(end));
+        if older && !twice && !covers_all {
             return None;
         }
-        let octets = u64::from(right.distance_from(left));
-        self.unexplained = self.unexplained.saturating_sub(octets);
-        (self.unexplained == 0).then_some(FalseAlarm::DuplicateSack)
+        self.retransmit_ts = None;
+        (older && !twice).then_some(FalseAlarm::Eifel)
+    }
+
+    /// SACK reported something of the flight.
+    pub(crate) fn on_sacked(&mut self) {
+        self.blind = false;
+    }
+
+    /// A D-SACK arrived (RFC 3708 section 3), with SND.UNA at `una` before it: is all explained now? Where it is the first that is
+    /// heard of a flight, all its acknowledgements were lost, and the sender slows down for them (step A.1).
+    pub(crate) fn on_dsack(
+        &mut self,
+        (left, right): (SeqNum, SeqNum),
+        una: SeqNum,
+    ) -> Option<FalseAlarm> {
+        if self.blind && left == una {
+            self.again.bar();
+        }
+        let all = self.again.on_dsack(left, right);
+        all.then_some(FalseAlarm::DuplicateSack)
+    }
+
+    /// Nothing flies any more.
+    pub(crate) fn on_idle(&mut self) {
+        self.again.on_idle();
+    }
+
+    /// Octets of heap memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.again.memory()
     }
 }
 
@@ -111,9 +145,12 @@ mod tests {
 
     const UNA: SeqNum = SeqNum(u32::MAX - 500);
 
+    /// SND.UNA where it does not matter.
+    const NONE: SeqNum = SeqNum(1 << 30);
+
     fn begun() -> Undo {
         let mut undo = Undo::default();
-        undo.begin(false);
+        undo.begin(false, false);
         undo
     }
 
@@ -128,15 +165,18 @@ mod tests {
         ] {
             let mut undo = begun();
             undo.on_sent_again(UNA + 1000, 1000, ts);
-            undo.on_sent_again(UNA + 2000, 1000, Some(200));
-            assert_eq!(undo.on_progress(UNA + 999, Some(0)), None, "not covered");
             assert_eq!(
-                undo.on_progress(UNA + 1000, echo).is_some(),
+                undo.on_progress(UNA + 999, Some(0), false),
+                None,
+                "not covered"
+            );
+            assert_eq!(
+                undo.on_progress(UNA + 1000, echo, false).is_some(),
                 alarm,
                 "{ts:?} {echo:?}"
             );
             assert_eq!(
-                undo.on_progress(UNA + 2000, Some(0)),
+                undo.on_progress(UNA + 2000, Some(0), false),
                 None,
                 "only the first tells"
             );
@@ -146,17 +186,21 @@ mod tests {
     #[test]
     fn all_that_went_again_has_to_come_twice() {
         let mut undo = begun();
-        assert_eq!(undo.on_dsack(UNA, UNA + 1000), None, "nothing went again");
-        undo.on_sent_again(UNA + 2000, 2000, None);
-        assert_eq!(undo.on_dsack(UNA, UNA + 1000), None);
-        assert_eq!(undo.on_dsack(UNA - 1000, UNA), None, "before");
-        assert_eq!(undo.on_dsack(UNA + 5000, UNA + 6000), None, "after");
         assert_eq!(
-            undo.on_dsack(UNA + 1000, UNA + 2000),
+            undo.on_dsack((UNA, UNA + 1000), NONE),
+            None,
+            "nothing went again"
+        );
+        undo.on_sent_again(UNA + 2000, 2000, None);
+        assert_eq!(undo.on_dsack((UNA, UNA + 1000), NONE), None);
+        assert_eq!(undo.on_dsack((UNA - 1000, UNA), NONE), None, "before");
+        assert_eq!(undo.on_dsack((UNA + 5000, UNA + 6000), NONE), None, "after");
+        assert_eq!(
+            undo.on_dsack((UNA + 1000, UNA + 2000), NONE),
             Some(FalseAlarm::DuplicateSack)
         );
         undo.forget();
-        assert_eq!(undo.on_dsack(UNA, UNA + 1000), None);
+        assert_eq!(undo.on_dsack((UNA, UNA + 1000), NONE), None);
     }
 
     #[test]
@@ -165,10 +209,10 @@ mod tests {
         undo.on_sent_again(UNA + 3000, 1000, None);
         undo.on_sent_again(UNA + 2000, 1000, None);
         for other in [0, 500, 2500, 4000] {
-            assert_eq!(undo.on_dsack(UNA + other, UNA + other + 1000), None);
+            assert_eq!(undo.on_dsack((UNA + other, UNA + other + 1000), NONE), None);
         }
-        assert_eq!(undo.on_dsack(UNA + 2000, UNA + 3000), None);
-        let all = undo.on_dsack(UNA + 1000, UNA + 2000);
+        assert_eq!(undo.on_dsack((UNA + 2000, UNA + 3000), NONE), None);
+        let all = undo.on_dsack((UNA + 1000, UNA + 2000), NONE);
         assert_eq!(all, Some(FalseAlarm::DuplicateSack));
     }
 
@@ -178,9 +222,13 @@ mod tests {
         for (goes_on, alarm) in [(true, None), (false, Some(FalseAlarm::DuplicateSack))] {
             let mut undo = begun();
             undo.on_sent_again(UNA + 1000, 1000, None);
-            undo.begin(goes_on);
+            undo.begin(goes_on, false);
             undo.on_sent_again(UNA + 2000, 1000, None);
-            assert_eq!(undo.on_dsack(UNA + 1000, UNA + 2000), alarm, "{goes_on}");
+            assert_eq!(
+                undo.on_dsack((UNA + 1000, UNA + 2000), NONE),
+                alarm,
+                "{goes_on}"
+            );
         }
     }
 
@@ -189,10 +237,84 @@ mod tests {
         for (una, alarm) in [(7000, Some(FalseAlarm::DuplicateSack)), (7001, None)] {
             let mut undo = begun();
             undo.on_sent_again(UNA + 1000, 1000, None);
-            assert_eq!(undo.on_progress(UNA + 5000, None), None);
+            assert_eq!(undo.on_progress(UNA + 5000, None, false), None);
             undo.on_repaired(UNA + 7000);
-            assert_eq!(undo.on_progress(UNA + una, None), None);
-            assert_eq!(undo.on_dsack(UNA, UNA + 1000), alarm, "{una}");
+            assert_eq!(undo.on_progress(UNA + una, None, false), None);
+            assert_eq!(undo.on_dsack((UNA, UNA + 1000), NONE), alarm, "{una}");
+        }
+    }
+
+    /// Two went again at 100 and 101: each acknowledgement, what it echoes, and whether it has a D-SACK; which of them tells.
+    #[test]
+    fn an_echo_tells_of_a_repair_when_it_covers_all_that_went_again() {
+        let older = |una| (una, Some(99), false);
+        for (name, acks, tells) in [
+            ("both at once", &[older(2000)][..], Some(0)),
+            (
+                "one by one",
+                &[older(1000), older(1999), older(2000)],
+                Some(2),
+            ),
+            ("beyond", &[older(1000), older(9000)], Some(1)),
+            (
+                "the first lost",
+                &[(1000, Some(100), false), older(2000)],
+                None,
+            ),
+            (
+                "the second lost",
+                &[older(1000), (2000, Some(101), false)],
+                None,
+            ),
+            (
+                "something between",
+                &[older(1000), (1500, Some(100), false), older(2000)],
+                None,
+            ),
+            ("no echo", &[older(1000), (2000, None, false)], None),
+            ("came twice", &[(1000, Some(99), true), older(2000)], None),
+            (
+                "the last twice",
+                &[older(1000), (2000, Some(99), true)],
+                None,
+            ),
+        ] {
+            let mut undo = begun();
+            undo.on_sent_again(UNA + 1000, 1000, Some(100));
+            undo.on_sent_again(UNA + 2000, 1000, Some(101));
+            let told = acks.iter().position(|(una, echo, twice)| {
+                undo.on_progress(UNA + *una, *echo, *twice).is_some()
+            });
+            assert_eq!(told, tells, "{name}");
+        }
+    }
+
+    /// RFC 3708 section 3, A.1.
+    #[test]
+    fn a_dsack_that_is_the_first_news_tells_that_acknowledgements_were_lost() {
+        let dsack = (UNA, UNA + 1000);
+        for (blind, sacked, una, tells) in [
+            (true, false, UNA, false),
+            (true, true, UNA, true),
+            (true, false, UNA + 1000, true),
+            (false, false, UNA, true),
+        ] {
+            let mut undo = Undo::default();
+            undo.begin(false, blind);
+            undo.on_sent_again(UNA + 1000, 1000, None);
+            if sacked {
+                undo.on_sacked();
+            }
+            assert_eq!(
+                undo.on_dsack(dsack, una).is_some(),
+                tells,
+                "{blind} {sacked}"
+            );
+            assert_eq!(
+                undo.on_dsack(dsack, NONE).is_some(),
+                tells,
+                "for the whole repair"
+            );
         }
     }
 }
