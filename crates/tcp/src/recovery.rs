@@ -7,6 +7,7 @@ pub(crate) mod flight;
 pub(crate) mod least;
 mod prr;
 mod rack;
+mod ramp;
 mod tlp;
 mod undo;
 
@@ -168,15 +169,26 @@ impl Recovery {
         flight: Option<&Flight>,
         congestion: &dyn CongestionControl,
     ) -> u64 {
-        match flight.and_then(|flight| flight.prr.window()) {
+        let Some(flight) = flight else {
+            return congestion.window();
+        };
+        match flight.prr.window() {
             Some(window) if self.in_recovery() && !congestion.paces_recovery() => window,
-            _ => congestion.window(),
+            _ => flight.ramp.limit(congestion.window()),
         }
     }
 
     /// Draws the conclusions from an acknowledgement: takes false alarms back, marks losses, enters and leaves recovery.
     pub(crate) fn on_ack(&mut self, evidence: &Evidence, sender: &mut Sender<'_>) -> Conclusion {
         let before = self.phase;
+        if let Some(flight) = sender.flight.as_deref_mut() {
+            let delivered = evidence
+                .missing
+                .saturating_sub(sender.send.in_flight.unreported());
+            flight
+                .ramp
+                .on_delivered(delivered, sender.congestion.window());
+        }
         let alarm = self.false_alarm(evidence, sender);
         if alarm.is_some() {
             self.take_back(evidence.rules.rack_static_window, sender);
@@ -276,6 +288,7 @@ impl Recovery {
 
     /// All as it was before the alarm (RFC 4015 section 3.2). `fixed`: RACK's window does not adapt.
     fn take_back(&mut self, fixed: bool, sender: &mut Sender<'_>) {
+        let window = self.window(sender.flight.as_deref(), sender.congestion);
         sender.congestion.undo(sender.now);
         let (una, nxt) = (sender.send.una, sender.send.nxt);
         let by_timer = matches!(self.phase, Phase::Loss { .. });
@@ -288,6 +301,7 @@ impl Recovery {
             flight.undo.forget();
             flight.frto = Frto::Off;
             flight.prr.leave();
+            flight.ramp.begin(window);
         }
     }
 
@@ -404,6 +418,7 @@ impl Recovery {
                 false => Frto::Off,
             };
             flight.prr.leave();
+            flight.ramp.forget();
             flight.tlp.forget();
             flight.reorder_at = Instant::MAX;
         }

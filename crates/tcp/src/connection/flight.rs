@@ -1,6 +1,6 @@
 //! What loss recovery and congestion control are told of what leaves, and their timers.
 
-use super::{Connection, Plan};
+use super::{Connection, Plan, initial_window};
 use crate::congestion::SentText;
 use crate::delivery::SentAt;
 use crate::event::{Context, Reason, Timer, TraceEvent};
@@ -182,6 +182,27 @@ impl Connection {
             if self.plan_tail_probe(u32::MAX).is_none() {
                 self.forget_tail_probe();
             }
+        }
+    }
+
+    /// An acknowledgement of `acked` octets took a false alarm back: no more than the initial window leaves at once, and no more
+    /// than was acknowledged (RFC 4015 section 3.4); where nothing was (a D-SACK alone), the initial window. A pacer spreads what
+    /// leaves, and needs no other limit.
+    pub(super) fn limit_burst(&mut self, acked: u64) {
+        let initial = initial_window(self.config.initial_window, self.snd.mss);
+        let most = if acked == 0 {
+            initial
+        } else {
+            initial.min(acked)
+        };
+        let flying = self.recovery.pipe(&self.snd);
+        let paced = self.pacing_rate().is_some();
+        let Some(rates) = self.rates.as_deref_mut() else {
+            return;
+        };
+        match paced {
+            true => rates.flight.ramp.forget(),
+            false => rates.flight.ramp.allow(flying + most),
         }
     }
 

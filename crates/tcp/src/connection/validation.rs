@@ -30,7 +30,12 @@ impl Connection {
         let cwnd = self.congestion.window();
         let ssthresh = self.congestion.threshold();
         let mss = u64::from(self.snd.mss);
-        let validation = &self.rates_mut(now).validation;
+        let rates = self.rates_mut(now);
+        if rates.flight.ramp.is_on() {
+            // What was restored is to be used first (RFC 4015 section 3.4).
+            return false;
+        }
+        let validation = &rates.validation;
         validation.is_window_limited(cwnd, ssthresh, mss)
             || (validation.pipe_ack().is_some() && validation.is_validated(cwnd))
     }

@@ -126,6 +126,7 @@ impl Recovery {
                 missing,
                 sender.send.in_flight.pipe() + u64::from(sender.send.mss),
             );
+            flight.ramp.forget();
             flight.undo.begin(false, false);
             flight.tlp.forget();
         }

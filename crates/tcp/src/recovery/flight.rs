@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::least::Least;
 use super::prr::Prr;
 use super::rack::Rack;
+use super::ramp::Ramp;
 use super::tlp::Tlp;
 use super::undo::{Frto, Undo};
 use crate::congestion::{CongestionControl, RateSample};
@@ -28,6 +29,7 @@ pub(crate) struct Flight {
     pub(crate) prr: Prr,
     pub(crate) undo: Undo,
     pub(crate) frto: Frto,
+    pub(crate) ramp: Ramp,
     /// When RACK has to look again: what is only late so far is lost then.
     pub(crate) reorder_at: Instant,
     /// The last sample that tells a rate.
@@ -58,6 +60,7 @@ impl Flight {
             prr: Prr::default(),
             undo: Undo::default(),
             frto: Frto::Off,
+            ramp: Ramp::default(),
             reorder_at: Instant::MAX,
             rate: None,
             declared: Vec::new(),

@@ -240,6 +240,7 @@ impl Connection {
             if self.congestion.window() > cwnd {
                 self.ecn.on_undone();
             }
+            self.limit_burst(evidence.acked);
             cx.trace(&self.setup.endpoints, || TraceEvent::Undone { by });
         }
         conclusion.probe_repaired

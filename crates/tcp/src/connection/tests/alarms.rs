@@ -10,6 +10,7 @@ use woshou_wire::tcp_option::{SackBlock, TcpOptions};
 use super::super::*;
 use super::pair::{End, ISS, Pair, octets, setup};
 use crate::EcnPolicy;
+use crate::config::Pacing;
 use crate::congestion::{CongestionFactory, Cubic, NewReno};
 use crate::segment::{Flags, Header};
 
@@ -167,6 +168,58 @@ fn a_repair_that_is_over_is_undone_by_the_dsack_that_follows_it() {
             peer.ack(if late { 12.0 } else { 10.0 }, &[(0.0, 1.0)]);
             assert_eq!(peer.cwnd(), if late { now } else { 10 }, "{late}");
         }
+    }
+}
+
+/// RFC 4015 section 3.4: the window is as before, and what it lets go leaves by and by; a pacer spreads it anyway.
+#[test]
+fn what_an_undone_alarm_lets_go_is_no_burst() {
+    for pacing in [Pacing::Algorithm, Pacing::Always] {
+        let mut peer = Peer::new(Config {
+            pacing,
+            ..Peer::reno()
+        });
+        peer.window = 65_000;
+        let grow = |peer: &mut Peer, from: u32, to: u32| {
+            let text = octets(((to - from) * MSS) as usize);
+            let mut cx = Context::unwatched(peer.now);
+            assert_eq!(peer.connection.write(&mut cx, &text), Ok(text.len()));
+            while peer.connection.snd.unsent() > 0 {
+                peer.out();
+                peer.wait(2);
+                peer.connection
+                    .handle_timeout(&mut Context::unwatched(peer.now));
+            }
+            peer.wait(20);
+        };
+        grow(&mut peer, 0, 10);
+        for una in 1..=10 {
+            peer.ack(f64::from(una), &[]);
+        }
+        grow(&mut peer, 10, 30);
+        for una in 11..=30 {
+            peer.ack(f64::from(una), &[]);
+        }
+        assert_eq!(peer.cwnd(), 40);
+        grow(&mut peer, 30, 70);
+        peer.ack(30.0, &[(31.0, 34.0)]);
+        peer.ack(70.0, &[]);
+        assert_eq!(peer.cwnd(), 20);
+        peer.ack(70.0, &[(30.0, 31.0)]);
+        assert_eq!(peer.cwnd(), 40, "undone");
+        if pacing == Pacing::Always {
+            assert_eq!(peer.connection.cwnd(), 40 * u64::from(MSS));
+            continue;
+        }
+        assert_eq!(peer.write(40 * MSS).len(), 20, "no more than before");
+        peer.wait(20);
+        peer.write(20 * MSS);
+        for una in 71..=90 {
+            let out = peer.ack(f64::from(una), &[]);
+            assert_eq!(out.len(), 2, "{una}: as in slow start");
+        }
+        assert_eq!(peer.cwnd(), 40);
+        assert_eq!(peer.connection.cwnd(), 40 * u64::from(MSS));
     }
 }
 
