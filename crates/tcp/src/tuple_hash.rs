@@ -1,6 +1,6 @@
 //! A keyed hash for the tables that segments are looked up in.
 //!
-//! SipHash costs as much as all other steps of a lookup together (decision 025). What a table needs is less: that nobody
+//! SipHash costs as much as all other steps of a lookup together (decision 026). What a table needs is less: that nobody
 //! who cannot see the hashes can aim at one bucket.
 
 use core::fmt;
