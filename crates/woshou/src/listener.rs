@@ -14,7 +14,7 @@ use woshou_stack::{ListenError, ListenOptions, ListenerId, Stack};
 
 use crate::deferred::DeferredListener;
 use crate::net::Adopted;
-use crate::options::Tuning;
+use crate::options::{TcpKeepalive, Tuning};
 use crate::shared::Shared;
 use crate::wakers::WaiterKey;
 use crate::{Net, TcpStream, error};
@@ -176,8 +176,11 @@ impl TcpListener {
                 let low = self.tuning.notsent_lowat;
                 shared.stack.set_not_sent_low(now, id, low);
             }
-            if let Some(socket) = shared.sockets.get_mut(&id) {
-                socket.keepalive = self.tuning.keepalive_times;
+            let times = self.tuning.keepalive_times;
+            if let Some(socket) = shared.sockets.get_mut(&id)
+                && times != TcpKeepalive::default()
+            {
+                socket.keepalive = times;
             }
             if self.nodelay {
                 shared.stack.set_nodelay(now, id, true);

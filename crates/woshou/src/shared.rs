@@ -7,6 +7,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -30,9 +31,13 @@ pub(crate) const IDLE_CHECK: Duration = Duration::from_millis(5);
 /// Octets that users' calls send before one of them reads the devices.
 const HEAR_AFTER: usize = 256 * 1024;
 
-/// The socket layer's part of a connection.
+/// The socket layer's part of a connection. Most have nothing to say, and take no more than a word for it.
 #[derive(Debug, Default)]
-pub(crate) struct Socket {
+pub(crate) struct Socket(Option<Box<Said>>);
+
+/// What a socket's user has said, and who waits.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
     pub(crate) readers: Waiters,
     pub(crate) writers: Waiters,
     /// Who waits for urgent data.
@@ -42,6 +47,36 @@ pub(crate) struct Socket {
     pub(crate) keepalive: TcpKeepalive,
     /// `take_error` told how it ended.
     pub(crate) error_taken: bool,
+}
+
+impl Socket {
+    /// As [`Said::default`].
+    const NOTHING: &Said = &Said {
+        readers: Waiters::NOBODY,
+        writers: Waiters::NOBODY,
+        urgent: Waiters::NOBODY,
+        linger: None,
+        keepalive: TcpKeepalive::new(),
+        error_taken: false,
+    };
+
+    /// Who waits, if ever anyone did.
+    fn said_mut(&mut self) -> Option<&mut Said> {
+        self.0.as_deref_mut()
+    }
+}
+
+impl Deref for Socket {
+    type Target = Said;
+    fn deref(&self) -> &Said {
+        self.0.as_deref().unwrap_or(Self::NOTHING)
+    }
+}
+
+impl DerefMut for Socket {
+    fn deref_mut(&mut self) -> &mut Said {
+        self.0.get_or_insert_default()
+    }
 }
 
 /// Everything behind the lock.
@@ -174,9 +209,14 @@ impl Shared {
         }
     }
 
+    /// What the user of a connection said, if anything.
+    pub(crate) fn said_mut(&mut self, id: ConnId) -> Option<&mut Said> {
+        self.sockets.get_mut(&id)?.said_mut()
+    }
+
     fn wake_socket(&mut self, id: ConnId, wake: Wake, wakes: &mut WakeList) {
         // No socket: it waits in the accept queue, and whoever accepts it looks first.
-        let Some(socket) = self.sockets.get_mut(&id) else {
+        let Some(socket) = self.said_mut(id) else {
             return;
         };
         let both = wake.intersects(Wake::CONNECTED | Wake::ENDED);
@@ -253,7 +293,7 @@ impl Shared {
     pub(crate) fn end(&mut self, why: Over, wakes: &mut WakeList) {
         self.over.get_or_insert(why);
         self.ports.clear();
-        for socket in self.sockets.values_mut() {
+        for socket in self.sockets.values_mut().filter_map(Socket::said_mut) {
             socket.readers.wake(wakes);
             socket.writers.wake(wakes);
             socket.urgent.wake(wakes);

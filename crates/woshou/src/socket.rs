@@ -8,7 +8,6 @@ use std::time::Duration;
 use woshou_tcp::congestion::CongestionFactory;
 
 use crate::options::{self, TcpKeepalive, Tuning};
-use crate::shared::Socket;
 use crate::{Net, TcpListener, TcpStream, error};
 
 /// As in tokio and `std`.
@@ -108,12 +107,11 @@ impl TcpSocket {
                 .map_err(error::connect)?;
             options.tuning.apply(&mut shared.stack, now, id);
             let adopted = net.adopt(shared, id);
-            if let Some(Socket {
-                linger, keepalive, ..
-            }) = shared.sockets.get_mut(&id)
+            let times = options.tuning.keepalive_times;
+            if let Some(socket) = shared.sockets.get_mut(&id)
+                && (options.linger.is_some() || times != TcpKeepalive::default())
             {
-                *linger = options.linger;
-                *keepalive = options.tuning.keepalive_times;
+                (socket.linger, socket.keepalive) = (options.linger, times);
             }
             adopted.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))
         })?;

@@ -8,7 +8,6 @@ mod ready;
 use std::fmt;
 use std::future::poll_fn;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -18,10 +17,10 @@ use tokio::io::ReadBuf;
 use tokio::net::ToSocketAddrs;
 use tokio::task::coop;
 use woshou_stack::{ConnId, Stack};
-use woshou_tcp::{Instant, ReadError, WriteError};
+use woshou_tcp::{Endpoints, Instant, PackedEndpoints, ReadError, WriteError};
 
 use crate::net::Adopted;
-use crate::shared::{Shared, Socket};
+use crate::shared::Shared;
 use crate::split::{self, OwnedReadHalf, OwnedWriteHalf, ReadHalf, WriteHalf};
 use crate::{Net, error};
 
@@ -36,8 +35,8 @@ use crate::{Net, error};
 pub struct TcpStream {
     net: Net,
     id: ConnId,
-    local: SocketAddr,
-    peer: SocketAddr,
+    /// Local end and peer: in half the room of two addresses.
+    ends: PackedEndpoints,
     /// `blocking`'s shutdown of the reading direction, which TCP itself knows nothing of.
     deaf: AtomicBool,
 }
@@ -56,8 +55,7 @@ impl TcpStream {
         Self {
             net,
             id: adopted.id,
-            local: adopted.endpoints.local,
-            peer: adopted.endpoints.remote,
+            ends: PackedEndpoints::new(&adopted.endpoints),
             deaf: AtomicBool::new(false),
         }
     }
@@ -303,7 +301,7 @@ impl TcpStream {
         self.deaf.store(true, Ordering::Release);
         self.call(|shared, _, id| {
             let mut wakes = crate::wakers::WakeList::default();
-            if let Some(socket) = shared.sockets.get_mut(&id) {
+            if let Some(socket) = shared.said_mut(id) {
                 socket.readers.wake(&mut wakes);
             }
             wakes.wake();
@@ -362,10 +360,7 @@ fn write(
 impl Drop for TcpStream {
     fn drop(&mut self) {
         self.call(|shared, now, id| {
-            let linger = shared
-                .sockets
-                .remove(&id)
-                .and_then(|Socket { linger, .. }| linger);
+            let linger = shared.sockets.remove(&id).and_then(|socket| socket.linger);
             if shared.over.is_some() {
                 return;
             }
@@ -379,9 +374,10 @@ impl Drop for TcpStream {
 
 impl fmt::Debug for TcpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Endpoints { local, remote } = self.ends.unpack();
         f.debug_struct("TcpStream")
-            .field("local", &self.local)
-            .field("peer", &self.peer)
+            .field("local", &local)
+            .field("peer", &remote)
             .finish_non_exhaustive()
     }
 }

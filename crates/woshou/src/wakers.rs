@@ -39,10 +39,20 @@ pub(crate) struct WaiterKey(pub(crate) u64);
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     task: Option<Waker>,
-    futures: Vec<(WaiterKey, Waker)>,
+    #[expect(
+        clippy::box_collection,
+        reason = "rare: one word in every socket instead of three"
+    )]
+    futures: Option<Box<Vec<(WaiterKey, Waker)>>>,
 }
 
 impl Waiters {
+    /// As `default`.
+    pub(crate) const NOBODY: Self = Self {
+        task: None,
+        futures: None,
+    };
+
     /// For `poll_` calls.
     pub(crate) fn set_task(&mut self, waker: &Waker) {
         match &mut self.task {
@@ -53,19 +63,29 @@ impl Waiters {
 
     /// For futures: the latest waker of `key`.
     pub(crate) fn set_future(&mut self, key: WaiterKey, waker: &Waker) {
-        match self.futures.iter_mut().find(|(waiting, _)| *waiting == key) {
+        let futures = self.futures.get_or_insert_default();
+        match futures.iter_mut().find(|(waiting, _)| *waiting == key) {
             Some((_, old)) => old.clone_from(waker),
-            None => self.futures.push((key, waker.clone())),
+            None => futures.push((key, waker.clone())),
         }
     }
 
     /// The future named `key` is gone.
     pub(crate) fn remove(&mut self, key: WaiterKey) {
-        self.futures.retain(|(waiting, _)| *waiting != key);
+        if let Some(futures) = &mut self.futures {
+            futures.retain(|(waiting, _)| *waiting != key);
+            if futures.is_empty() {
+                self.futures = None;
+            }
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.task.is_none() && self.futures.is_empty()
+        self.task.is_none()
+            && self
+                .futures
+                .as_ref()
+                .is_none_or(|futures| futures.is_empty())
     }
 
     /// All of them, once.
@@ -73,7 +93,11 @@ impl Waiters {
         if let Some(task) = self.task.take() {
             wakes.push(task);
         }
-        for (_, waker) in self.futures.drain(..) {
+        for (_, waker) in self
+            .futures
+            .iter_mut()
+            .flat_map(|futures| futures.drain(..))
+        {
             wakes.push(waker);
         }
     }

@@ -15,7 +15,7 @@ impl TcpStream {
     /// # Errors
     /// None; the result is tokio's form.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.local)
+        Ok(self.ends.unpack().local)
     }
 
     /// The peer's address and port. Stays known when the connection has ended.
@@ -23,7 +23,7 @@ impl TcpStream {
     /// # Errors
     /// None; the result is tokio's form.
     pub fn peer_addr(&self) -> io::Result<SocketAddr> {
-        Ok(self.peer)
+        Ok(self.ends.unpack().remote)
     }
 
     /// The net this stream belongs to.

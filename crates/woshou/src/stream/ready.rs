@@ -241,7 +241,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
         self.stream.look(|shared, id| {
-            if let Some(socket) = shared.sockets.get_mut(&id) {
+            if let Some(socket) = shared.said_mut(id) {
                 socket.readers.remove(key);
                 socket.writers.remove(key);
             }
