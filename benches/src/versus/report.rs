@@ -29,24 +29,30 @@ impl Run {
 }
 
 impl Measured {
-    /// The runs that count: of woshou, and of the kernel.
-    fn timely(&self) -> [Vec<Run>; 2] {
-        [&self.woshou, &self.kernel].map(|runs| {
-            let runs = runs.iter().copied();
-            runs.filter(|run| run.is_timely(self.cell.round_trip))
-                .collect()
+    /// The seeds that count, where both runs were timely: what woshou reached, and the kernel. Luck differs from seed to seed by more
+    /// than woshou from the kernel, so only runs of one seed are compared.
+    fn pairs(&self) -> Vec<[f64; 2]> {
+        let timely = |run: &&Run| run.is_timely(self.cell.round_trip);
+        let ours = self.woshou.iter().filter(timely);
+        ours.filter_map(|ours| {
+            let mut theirs = self.kernel.iter().filter(timely);
+            let theirs = theirs.find(|theirs| theirs.seed == ours.seed)?;
+            Some([ours.goodput, theirs.goodput])
         })
+        .collect()
     }
 
-    /// woshou's goodput over the kernel's, medians over the seeds; not a number where either has no timely run.
+    /// The median over the seeds of woshou's goodput over the kernel's; not a number where no seed counts.
     fn ratio(&self) -> f64 {
-        let [ours, theirs] = self.goodputs();
-        ours / theirs
+        let pairs = self.pairs();
+        // Where neither got anything through, nothing is compared.
+        let moved = pairs.iter().filter(|[ours, theirs]| ours + theirs > 0.0);
+        median(moved.map(|[ours, theirs]| ours / theirs))
     }
 
     fn goodputs(&self) -> [f64; 2] {
-        self.timely()
-            .map(|runs| median(runs.iter().map(|run| run.goodput)))
+        let pairs = self.pairs();
+        [0, 1].map(|who| median(pairs.iter().map(|pair| pair[who])))
     }
 
     /// That of the latest run.
@@ -62,8 +68,10 @@ impl Measured {
 
     /// What is to be known besides: late or failed runs, packets dropped beside the model.
     fn remarks(&self) -> String {
-        let [ours, theirs] = self.timely();
-        let late = self.woshou.len() + self.kernel.len() - ours.len() - theirs.len();
+        let runs = self.woshou.iter().chain(&self.kernel);
+        let late = runs
+            .filter(|run| !run.is_timely(self.cell.round_trip))
+            .count();
         let counts = [
             (late as u64, "late"),
             (self.failed.len() as u64, "failed"),
@@ -89,9 +97,8 @@ impl Measured {
 
     /// A row of the table of flows that ran at once; median of the shares.
     pub(super) fn share(&self) -> String {
-        let ([woshou, kernel], [ours, theirs]) = (self.goodputs(), self.timely());
-        let runs = ours.iter().zip(&theirs);
-        let share = median(runs.map(|(a, b)| a.goodput / (a.goodput + b.goodput)));
+        let ([woshou, kernel], pairs) = (self.goodputs(), self.pairs());
+        let share = median(pairs.iter().map(|[ours, theirs]| ours / (ours + theirs)));
         format!(
             "| {} | {woshou:.1} | {kernel:.1} | {:.0} % | {} |",
             self.place(),
@@ -169,7 +176,7 @@ pub(super) fn print(mut results: Vec<Measured>, options: &Options) {
         println!("{}", row(result));
     }
     println!(
-        "\n{} of {total} cells are left out of the medians, since woshou or the kernel has no timely run there. The kernel's bbr is \
+        "\n{} of {total} cells are left out of the medians, since they have no seed whose runs were both timely. The kernel's bbr is \
          version 1, woshou's is 3 (draft-ietf-ccwg-bbr), which yields to losses above 2 %.",
         total - measured
     );
