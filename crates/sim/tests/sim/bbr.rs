@@ -27,7 +27,7 @@ fn links_are_filled() {
         (cell(RATE, 20, Weather::Fair, 1.0), 94),
         (cell(RATE, 20, Weather::Fair, 4.0), 94),
         (cell(RATE, 20, Weather::Loss(0.001), 1.0), 94),
-        (cell(RATE, 20, Weather::Loss(0.01), 1.0), 85),
+        (cell(RATE, 20, Weather::Loss(0.01), 1.0), 90),
         (cell(10 * MBIT, 20, Weather::Fair, 1.0), 94),
         (cell(1000 * MBIT, 20, Weather::Fair, 1.0), 90),
         (cell(RATE, 2, Weather::Fair, 1.0), 94),

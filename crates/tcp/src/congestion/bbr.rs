@@ -174,6 +174,8 @@ pub struct Bbr {
     loss_round_delivered: u64,
     loss_round_start: bool,
     is_loss_in_round: bool,
+    /// The round before lost more than LossThresh.
+    was_round_lossy: bool,
     /// The same of marks.
     is_marked_in_round: bool,
     /// A loss since the last acknowledgement was read to its end.
@@ -228,13 +230,12 @@ impl Bbr {
 
     /// OnInit (section 5.2.1).
     fn new(mss: u32, initial_window: u64) -> Self {
-        let mss = u64::from(mss).max(1);
         Self {
-            mss,
+            mss: u64::from(mss).max(1),
             initial_cwnd: initial_window,
             cwnd: initial_window,
             pacing_rate: initial_rate(initial_window, Duration::from_millis(1)),
-            send_quantum: 2 * mss,
+            send_quantum: 2 * u64::from(mss).max(1),
             delivered: 0,
             has_selective_acks: true,
             cwnd_limited: [false; 2],
@@ -259,6 +260,7 @@ impl Bbr {
             loss_round_delivered: 0,
             loss_round_start: false,
             is_loss_in_round: false,
+            was_round_lossy: false,
             is_marked_in_round: false,
             is_loss_since_ack: false,
             loss_events_in_round: 0,

@@ -106,11 +106,13 @@ impl Bbr {
         }
     }
 
-    /// AdaptLowerBoundsFromCongestion (section 5.5.10.3), where the round lost more than the design allows a path to lose
-    /// (section 3.2), or was marked: see decision 016.
+    /// AdaptLowerBoundsFromCongestion (section 5.5.10.3), where two rounds in a row lost more than the design allows a path to
+    /// lose (section 3.2), or the round was marked: see decision 016. Without SACK a round knows of one loss, and that is enough.
     fn adapt_lower_bounds_from_congestion(&mut self, rs: &Rs) {
         let lossy = self.is_loss_in_round && self.is_inflight_too_high(rs);
-        if self.state.is_probing() || !(lossy || self.is_marked_in_round) {
+        let lossy_before = core::mem::replace(&mut self.was_round_lossy, lossy);
+        let lasts = lossy && (lossy_before || !self.has_selective_acks);
+        if self.state.is_probing() || !(lasts || self.is_marked_in_round) {
             return;
         }
         if self.bw_shortterm == INFINITY {
@@ -194,4 +196,60 @@ fn inflight_at_loss(lost: &LostText) -> u64 {
     let budget = scale(inflight_prev, LOSS_THRESH, 100);
     let lost_prefix = scale(budget.saturating_sub(lost_prev), 100, 100 - LOSS_THRESH);
     inflight_prev + lost_prefix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MSS: u64 = 1448;
+
+    /// Ends a round of a hundred segments, so many of them lost.
+    fn end_round(bbr: &mut Bbr, lost: u64) {
+        bbr.is_loss_in_round = lost > 0;
+        let rs = Rs {
+            now: Instant::ZERO,
+            has_data: true,
+            delivery_rate: 0,
+            delivered: 0,
+            prior_delivered: 0,
+            tx_in_flight: 100 * MSS,
+            lost: lost * MSS,
+            newly_acked: 0,
+            is_app_limited: false,
+            rtt: None,
+            inflight: 0,
+        };
+        bbr.adapt_lower_bounds_from_congestion(&rs);
+    }
+
+    #[test]
+    fn losses_lower_the_short_term_model_when_they_last() {
+        let rounds: [(&[u64], bool, State, bool); 8] = [
+            (&[3], true, State::ProbeBwCruise, false),
+            (&[30, 2, 30, 0, 30], true, State::ProbeBwCruise, false),
+            (&[2, 2, 2, 2], true, State::ProbeBwCruise, false),
+            (&[3, 3], true, State::ProbeBwCruise, true),
+            (&[0, 3, 3], true, State::Drain, true),
+            (&[3, 3, 3], true, State::ProbeBwUp, false),
+            (&[1], false, State::ProbeBwDown, true),
+            (&[0, 0], false, State::ProbeBwDown, false),
+        ];
+        for (lost, sack, state, lowered) in rounds {
+            let mut bbr = Bbr::new(1448, 10 * MSS);
+            bbr.max_bw.update(1_000_000);
+            bbr.state = state;
+            bbr.has_selective_acks = sack;
+            for lost in lost {
+                end_round(&mut bbr, *lost);
+            }
+            let bounds = (bbr.bw_shortterm, bbr.inflight_shortterm);
+            let wanted = if lowered {
+                (700_000, 7 * MSS)
+            } else {
+                (INFINITY, INFINITY)
+            };
+            assert_eq!(bounds, wanted, "{lost:?} {sack} {state:?}");
+        }
+    }
 }
