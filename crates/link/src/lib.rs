@@ -35,7 +35,8 @@ pub use device::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received};
 pub use memory::{Memory, MemoryOptions};
 pub use record::{Direction, Record, Recorded};
 pub use spec::{
-    Cidr, LinkSpec, LinkSpecError, MAX_MTU, MIN_MTU, MIN_MTU_V6, PrivateSpec, TunConfig, Way,
+    Cidr, LinkSpec, LinkSpecError, MAX_MTU, MAX_QUEUES, MIN_MTU, MIN_MTU_V6, PrivateSpec,
+    TunConfig, Way,
 };
 
 #[cfg(target_os = "linux")]

@@ -124,7 +124,7 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct Namespace {
     jobs: Sender<Job>,
     /// Behind a lock only so that threads may share the namespace.
-    device: Mutex<Option<Box<dyn DebugDevice>>>,
+    devices: Mutex<Vec<Box<dyn DebugDevice>>>,
     addresses: Addresses,
     way: Way,
 }
@@ -134,7 +134,7 @@ trait DebugDevice: Device + std::fmt::Debug {}
 impl<D: Device + std::fmt::Debug> DebugDevice for D {}
 
 struct Furnished {
-    device: Box<dyn DebugDevice>,
+    devices: Vec<Box<dyn DebugDevice>>,
     addresses: Addresses,
     way: Way,
 }
@@ -159,19 +159,26 @@ impl Namespace {
             .map_err(|_| NamespaceError::Thread(ended()))??;
         Ok(Self {
             jobs,
-            device: Mutex::new(Some(furnished.device)),
+            devices: Mutex::new(furnished.devices),
             addresses: furnished.addresses,
             way: furnished.way,
         })
     }
 
-    /// The device that leads to the kernel, once: `None` from the second time on.
+    /// The device that leads to the kernel, once: `None` from the second time on. Of a device with several queues the
+    /// first, which is then its only one.
     pub fn take_device(&mut self) -> Option<Box<dyn Device>> {
-        let slot = self
-            .device
+        self.take_devices().into_iter().next()
+    }
+
+    /// The queues of the device that leads to the kernel, once: none from the second time on. A veth pair has one.
+    pub fn take_devices(&mut self) -> Vec<Box<dyn Device>> {
+        let devices = self
+            .devices
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        slot.take().map(|device| device as Box<dyn Device>)
+        let devices = std::mem::take(devices).into_iter();
+        devices.map(|device| device as Box<dyn Device>).collect()
     }
 
     /// Who has which address.
@@ -238,13 +245,14 @@ fn live(
 /// Turns the calling thread into an inhabitant of a new namespace with a device in it.
 fn furnish(spec: &PrivateSpec) -> Result<Furnished, NamespaceError> {
     unshare_network()?;
-    let (device, way): (Box<dyn DebugDevice>, Way) = match spec.way {
-        Way::Tun => (Box::new(open_tun(spec).map_err(no_tun)?), Way::Tun),
-        Way::Veth => (Box::new(open_veth(spec).map_err(no_veth)?), Way::Veth),
+    let one = |veth: crate::Packet| vec![Box::new(veth) as Box<dyn DebugDevice>];
+    let (devices, way) = match spec.way {
+        Way::Tun => (open_tun(spec).map_err(no_tun)?, Way::Tun),
+        Way::Veth => (one(open_veth(spec).map_err(no_veth)?), Way::Veth),
         Way::Any => match open_tun(spec) {
-            Ok(tun) => (Box::new(tun), Way::Tun),
+            Ok(queues) => (queues, Way::Tun),
             Err(tun) => match open_veth(spec).map_err(no_veth) {
-                Ok(veth) => (Box::new(veth), Way::Veth),
+                Ok(veth) => (one(veth), Way::Veth),
                 Err(NamespaceError::Veth(veth)) => return Err(NamespaceError::NoWay { tun, veth }),
                 Err(error) => return Err(error),
             },
@@ -252,7 +260,7 @@ fn furnish(spec: &PrivateSpec) -> Result<Furnished, NamespaceError> {
     };
     let addresses = set_up_kernel_side(spec)?;
     Ok(Furnished {
-        device,
+        devices,
         addresses,
         way,
     })
@@ -303,12 +311,15 @@ fn unshare_network() -> Result<(), NamespaceError> {
     })
 }
 
-fn open_tun(spec: &PrivateSpec) -> Result<Tun, TunError> {
-    Tun::open(&TunConfig {
+fn open_tun(spec: &PrivateSpec) -> Result<Vec<Box<dyn DebugDevice>>, TunError> {
+    let queues = Tun::open_queues(&TunConfig {
         mtu: Some(spec.mtu),
         offload: spec.offload,
+        queues: spec.queues,
         ..TunConfig::new(DEVICE)
-    })
+    })?;
+    let boxed = |tun| Box::new(tun) as Box<dyn DebugDevice>;
+    Ok(queues.into_iter().map(boxed).collect())
 }
 
 /// Our end in the thread's first namespace, the kernel's in a second one where the thread then stays: the

@@ -14,6 +14,8 @@ pub const MIN_MTU_V6: u16 = 1280;
 pub const MAX_MTU: u16 = 65_535;
 /// MTU of a private link where none is asked for, octets.
 const DEFAULT_MTU: u16 = 1500;
+/// Most queues of a TUN device: what the kernel has (`MAX_TAP_QUEUES`).
+pub const MAX_QUEUES: u16 = 256;
 /// Longest name of a device, octets (IFNAMSIZ less the terminator).
 const MAX_NAME: usize = 15;
 
@@ -123,15 +125,18 @@ pub struct PrivateSpec {
     pub offload: bool,
     /// How to reach the kernel.
     pub way: Way,
+    /// Queues of the TUN device, 1 to [`MAX_QUEUES`]. A veth pair has one in any case.
+    pub queues: u16,
 }
 
 impl Default for PrivateSpec {
-    /// 1,500 octets, with offload, TUN before veth.
+    /// 1,500 octets, with offload, TUN before veth, one queue.
     fn default() -> Self {
         Self {
             mtu: DEFAULT_MTU,
             offload: true,
             way: Way::Any,
+            queues: 1,
         }
     }
 }
@@ -150,10 +155,12 @@ pub struct TunConfig {
     pub mtu: Option<u16>,
     /// Checksums and segmentation left to the device (virtio-net header).
     pub offload: bool,
+    /// Queues to open, 1 to [`MAX_QUEUES`].
+    pub queues: u16,
 }
 
 impl TunConfig {
-    /// The device `name`, nothing changed on it, with offload.
+    /// The device `name`, nothing changed on it, with offload, one queue.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
         Self {
@@ -162,12 +169,13 @@ impl TunConfig {
             peers: Vec::new(),
             mtu: None,
             offload: true,
+            queues: 1,
         }
     }
 }
 
-/// A link: `private[,mtu=N][,offload=on|off][,way=any|tun|veth]` or
-/// `tun:NAME[,addr=CIDR…][,peer=IP…][,mtu=N][,offload=on|off]`, `addr` and `peer` once a family.
+/// A link: `private[,mtu=N][,offload=on|off][,way=any|tun|veth][,queues=N]` or
+/// `tun:NAME[,addr=CIDR…][,peer=IP…][,mtu=N][,offload=on|off][,queues=N]`, `addr` and `peer` once a family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkSpec {
     /// A private namespace.
@@ -217,8 +225,8 @@ pub enum LinkSpecError {
     Twice(&'static str),
 }
 
-const PRIVATE_OPTIONS: &str = "mtu=N, offload=on|off, way=any|tun|veth";
-const TUN_OPTIONS: &str = "addr=CIDR, peer=IP, mtu=N, offload=on|off";
+const PRIVATE_OPTIONS: &str = "mtu=N, offload=on|off, way=any|tun|veth, queues=N";
+const TUN_OPTIONS: &str = "addr=CIDR, peer=IP, mtu=N, offload=on|off, queues=N";
 
 impl FromStr for LinkSpec {
     type Err = LinkSpecError;
@@ -237,12 +245,13 @@ impl FromStr for LinkSpec {
 }
 
 fn parse_private<'a>(options: impl Iterator<Item = &'a str>) -> Result<PrivateSpec, LinkSpecError> {
-    let (mut mtu, mut offload, mut way) = (None, None, None);
+    let (mut mtu, mut offload, mut way, mut queues) = (None, None, None, None);
     for option in options {
         match option.split_once('=') {
             Some(("mtu", value)) => once(&mut mtu, "mtu", parse_mtu(value)?)?,
             Some(("offload", value)) => once(&mut offload, "offload", parse_switch(value)?)?,
             Some(("way", value)) => once(&mut way, "way", parse_way(value)?)?,
+            Some(("queues", value)) => once(&mut queues, "queues", parse_queues(value)?)?,
             _ => return Err(unknown(option, "private", PRIVATE_OPTIONS)),
         }
     }
@@ -250,6 +259,7 @@ fn parse_private<'a>(options: impl Iterator<Item = &'a str>) -> Result<PrivateSp
         mtu: mtu.unwrap_or(DEFAULT_MTU),
         offload: offload.unwrap_or(true),
         way: way.unwrap_or_default(),
+        queues: queues.unwrap_or(1),
     })
 }
 
@@ -262,7 +272,7 @@ fn parse_tun<'a>(
         return Err(LinkSpecError::BadName(name.to_owned()));
     }
     let mut config = TunConfig::new(name);
-    let mut offload = None;
+    let (mut offload, mut queues) = (None, None);
     for option in options {
         match option.split_once('=') {
             Some(("addr", value)) => {
@@ -292,10 +302,12 @@ fn parse_tun<'a>(
             }
             Some(("mtu", value)) => once(&mut config.mtu, "mtu", parse_mtu(value)?)?,
             Some(("offload", value)) => once(&mut offload, "offload", parse_switch(value)?)?,
+            Some(("queues", value)) => once(&mut queues, "queues", parse_queues(value)?)?,
             _ => return Err(unknown(option, "tun", TUN_OPTIONS)),
         }
     }
     config.offload = offload.unwrap_or(true);
+    config.queues = queues.unwrap_or(1);
     Ok(config)
 }
 
@@ -330,6 +342,14 @@ fn parse_mtu(value: &str) -> Result<u16, LinkSpecError> {
         .ok_or_else(|| bad_value("mtu", value, "576 to 65535"))
 }
 
+fn parse_queues(value: &str) -> Result<u16, LinkSpecError> {
+    value
+        .parse()
+        .ok()
+        .filter(|queues| (1..=MAX_QUEUES).contains(queues))
+        .ok_or_else(|| bad_value("queues", value, "1 to 256"))
+}
+
 fn parse_switch(value: &str) -> Result<bool, LinkSpecError> {
     match value {
         "on" => Ok(true),
@@ -355,7 +375,7 @@ fn parse_cidr(value: &str) -> Result<Cidr, LinkSpecError> {
 impl fmt::Display for LinkSpec {
     /// What [`FromStr`] reads; options that are at their default are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let offload = match self {
+        let (offload, queues) = match self {
             Self::Private(spec) => {
                 f.write_str("private")?;
                 if spec.mtu != DEFAULT_MTU {
@@ -364,7 +384,7 @@ impl fmt::Display for LinkSpec {
                 if spec.way != Way::Any {
                     write!(f, ",way={}", spec.way)?;
                 }
-                spec.offload
+                (spec.offload, spec.queues)
             }
             Self::Tun(config) => {
                 write!(f, "tun:{}", config.name)?;
@@ -377,14 +397,16 @@ impl fmt::Display for LinkSpec {
                 if let Some(mtu) = config.mtu {
                     write!(f, ",mtu={mtu}")?;
                 }
-                config.offload
+                (config.offload, config.queues)
             }
         };
-        if offload {
-            Ok(())
-        } else {
-            f.write_str(",offload=off")
+        if !offload {
+            f.write_str(",offload=off")?;
         }
+        if queues != 1 {
+            write!(f, ",queues={queues}")?;
+        }
+        Ok(())
     }
 }
 
@@ -395,17 +417,31 @@ mod tests {
 
     #[test]
     fn what_is_understood() {
-        let private = |mtu, offload, way| LinkSpec::Private(PrivateSpec { mtu, offload, way });
+        let private = |mtu, offload, way| {
+            LinkSpec::Private(PrivateSpec {
+                mtu,
+                offload,
+                way,
+                queues: 1,
+            })
+        };
         for (text, expected) in [
             ("private", private(1500, true, Way::Any)),
             ("private,mtu=9000", private(9000, true, Way::Any)),
             ("private,offload=off,mtu=576", private(576, false, Way::Any)),
             (
+                "private,queues=4",
+                LinkSpec::Private(PrivateSpec {
+                    queues: 4,
+                    ..PrivateSpec::default()
+                }),
+            ),
+            (
                 "private,way=veth,offload=on",
                 private(1500, true, Way::Veth),
             ),
             (
-                "tun:tun-0,addr=10.9.0.2/24,addr=fd09::2/64,peer=10.9.0.1,mtu=1280,offload=off",
+                "tun:tun-0,addr=10.9.0.2/24,addr=fd09::2/64,peer=10.9.0.1,mtu=1280,offload=off,queues=256",
                 LinkSpec::Tun(TunConfig {
                     name: "tun-0".into(),
                     addresses: vec![
@@ -415,6 +451,7 @@ mod tests {
                     peers: vec!["10.9.0.1".parse().unwrap()],
                     mtu: Some(1280),
                     offload: false,
+                    queues: 256,
                 }),
             ),
         ] {
@@ -443,6 +480,9 @@ mod tests {
             ("private,mtu=-1", "bad value"),
             ("private,mtu=1500,mtu=1500", "`mtu` given twice"),
             ("private,offload=yes", "it takes on or off"),
+            ("private,queues=0", "it takes 1 to 256"),
+            ("tun:t,queues=257", "bad value `257` of `queues`"),
+            ("tun:t,queues=2,queues=2", "`queues` given twice"),
             ("private,way=tap", "any, tun or veth"),
             ("tun:t,addr=10.0.0.1", "like 10.9.0.2/24"),
             ("tun:t,addr=10.0.0.1/33", "like 10.9.0.2/24"),
@@ -490,12 +530,13 @@ mod tests {
             peer in proptest::option::of(any::<IpAddr>()),
             mtu in proptest::option::of(MIN_MTU..=MAX_MTU),
             offload in any::<bool>(),
+            queues in 1..=MAX_QUEUES,
             way in prop_oneof![Just(Way::Any), Just(Way::Tun), Just(Way::Veth)],
         ) {
             for spec in [
-                LinkSpec::Private(PrivateSpec { mtu: mtu.unwrap_or(1500), offload, way }),
+                LinkSpec::Private(PrivateSpec { mtu: mtu.unwrap_or(1500), offload, way, queues }),
                 LinkSpec::Tun(TunConfig {
-                    name: name.clone(), addresses: addr.into_iter().collect(), peers: peer.into_iter().collect(), mtu, offload,
+                    name: name.clone(), addresses: addr.into_iter().collect(), peers: peer.into_iter().collect(), mtu, offload, queues,
                 }),
             ] {
                 prop_assert_eq!(spec.to_string().parse(), Ok(spec));

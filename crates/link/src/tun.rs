@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
 use std::task::Waker;
 
 use rustix::fs::{Mode, OFlags, open};
@@ -43,6 +44,12 @@ pub enum TunError {
     /// A device of this name is there, but of another kind.
     #[error("`{0}` is there but is not a TUN device: use another name")]
     NotTun(String),
+    /// A device of this name is there, but was not made for several queues (or is none).
+    #[error(
+        "`{0}` is there but is not a TUN device of several queues: have it made so \
+         (`ip tuntap add {0} mode tun multi_queue`), or use queues=1"
+    )]
+    OneQueue(String),
     /// The kernel refused for another reason.
     #[error("the TUN device `{name}` cannot be attached to: {source}")]
     Attach {
@@ -66,7 +73,8 @@ pub enum TunError {
     },
 }
 
-/// An attached TUN device. It goes away when this is dropped, unless it was made persistent by someone else.
+/// A queue of an attached TUN device, most often its only one. The device goes away when its last queue is dropped, unless
+/// it was made persistent by someone else.
 #[derive(Debug)]
 pub struct Tun {
     descriptor: Descriptor,
@@ -77,28 +85,60 @@ impl Tun {
     /// and brings it to what `config` says. What already is as asked for is not touched, so that a
     /// device that root prepared for this user needs no privilege.
     ///
+    /// One queue, whatever [`TunConfig::queues`] says.
+    ///
     /// # Errors
     /// [`TunError`], a variant per cause.
     pub fn open(config: &TunConfig) -> Result<Self, TunError> {
-        let fd = open_node()?;
-        attach(&fd, config)?;
-        if config.offload {
-            let flags =
-                libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
-            sys::tun_offload(&fd, flags).map_err(TunError::Offload)?;
-        } else {
-            // A persistent device keeps what its last owner could take. Before the virtio header it fails
-            // on no kernel; were it to, the device never had offload.
-            let _ = sys::tun_offload(&fd, 0);
-        }
+        let fd = open_queue(config, false)?;
         let (mtu, queue) = configure(config)?;
+        Ok(Self::new(fd, config, (mtu, queue)))
+    }
+
+    /// As [`Tun::open`], [`TunConfig::queues`] of them. The kernel sends each packet by one of them: by the one that
+    /// packets of the same flow were last written to, and else by a hash of the flow (`tun_select_queue`). So who reads
+    /// them must be ready to see any packet on any queue.
+    ///
+    /// All have the same virtio-net header and offload, which are the device's. One that is dropped is left out by the
+    /// kernel from then on; what waited in it is lost.
+    ///
+    /// # Errors
+    /// As [`Tun::open`]; [`TunError::OneQueue`].
+    pub fn open_queues(config: &TunConfig) -> Result<Vec<Self>, TunError> {
+        if config.queues <= 1 {
+            return Self::open(config).map(|one| vec![one]);
+        }
+        let queues = (0..config.queues).map(|_| open_queue(config, true));
+        let queues = queues.collect::<Result<Vec<_>, _>>()?;
+        // Once all are there: a device that is up sends.
+        let found = configure(config)?;
+        let tuns = queues.into_iter().map(|fd| Self::new(fd, config, found));
+        Ok(tuns.collect())
+    }
+
+    fn new(fd: OwnedFd, config: &TunConfig, (mtu, queue): (u16, u32)) -> Self {
         let mut descriptor = Descriptor::new(fd, Medium::Ip, mtu, config.offload);
         descriptor.queue = Some(queue).filter(|queue| *queue > 0);
-        Ok(Self { descriptor })
+        Self { descriptor }
     }
 }
 
-fn open_node() -> Result<std::os::fd::OwnedFd, TunError> {
+/// A descriptor, attached, that has or has not the virtio-net header; `several`: one of many.
+fn open_queue(config: &TunConfig, several: bool) -> Result<OwnedFd, TunError> {
+    let fd = open_node()?;
+    attach(&fd, config, several)?;
+    if config.offload {
+        let flags = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+        sys::tun_offload(&fd, flags).map_err(TunError::Offload)?;
+    } else {
+        // A persistent device keeps what its last owner could take. Before the virtio header it fails
+        // on no kernel; were it to, the device never had offload.
+        let _ = sys::tun_offload(&fd, 0);
+    }
+    Ok(fd)
+}
+
+fn open_node() -> Result<OwnedFd, TunError> {
     let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
     open(NODE, flags, Mode::empty()).map_err(|errno| match io::Error::from(errno) {
         // ENODEV and ENXIO: the node is there, the module is not.
@@ -111,15 +151,18 @@ fn open_node() -> Result<std::os::fd::OwnedFd, TunError> {
     })
 }
 
-fn attach(fd: &std::os::fd::OwnedFd, config: &TunConfig) -> Result<(), TunError> {
+fn attach(fd: &OwnedFd, config: &TunConfig, several: bool) -> Result<(), TunError> {
     let mut flags = libc::IFF_TUN | libc::IFF_NO_PI;
+    if several {
+        flags |= libc::IFF_MULTI_QUEUE;
+    }
     if config.offload {
         flags |= libc::IFF_VNET_HDR;
     }
     let name = || config.name.clone();
     let result = match sys::tun_attach(fd, &config.name, flags) {
         // A persistent device made with several queues wants each opener to say so.
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) && !several => {
             sys::tun_attach(fd, &config.name, flags | libc::IFF_MULTI_QUEUE)
         }
         result => result,
@@ -127,6 +170,7 @@ fn attach(fd: &std::os::fd::OwnedFd, config: &TunConfig) -> Result<(), TunError>
     result.map_err(|source| match source.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) => TunError::NotPermitted(name()),
         Some(libc::EBUSY) => TunError::Busy(name()),
+        Some(libc::EINVAL) if several => TunError::OneQueue(name()),
         Some(libc::EINVAL) => TunError::NotTun(name()),
         _ => TunError::Attach {
             name: name(),

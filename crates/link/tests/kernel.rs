@@ -72,6 +72,7 @@ mod linux {
                 }
             }
         }
+        several_queues(&mut skips);
         ladder();
         assert_eq!(
             std::fs::read_to_string("/proc/net/dev")
@@ -678,6 +679,118 @@ mod linux {
         drop(namespace);
         assert!(now.elapsed() < Duration::from_millis(200));
         thread.join().unwrap().unwrap();
+    }
+
+    /// A TUN with several queues: each carries both ways with its virtio header, together they carry everything, and the
+    /// kernel follows a flow to the queue that it was written to.
+    fn several_queues(skips: &mut Vec<String>) {
+        for offload in [true, false] {
+            let spec = PrivateSpec {
+                way: Way::Tun,
+                offload,
+                queues: 4,
+                ..PrivateSpec::default()
+            };
+            let mut namespace = match Namespace::new(&spec) {
+                Ok(namespace) => namespace,
+                Err(error) => {
+                    skips.push(format!("four queues, offload {offload}: {error}"));
+                    continue;
+                }
+            };
+            let devices = namespace.take_devices();
+            assert_eq!(devices.len(), 4);
+            assert!(namespace.take_device().is_none());
+            let ours = namespace.addresses().woshou_v4.address();
+            let mut wires: Vec<Wire> = devices.into_iter().map(Wire::new).collect();
+            assert!(
+                wires
+                    .iter()
+                    .all(|wire| wire.device.info().checksum_offload == offload)
+            );
+            let kernel = IpAddr::V4(namespace.addresses().kernel_v4);
+            new_flows_come_by_any_queue(&namespace, &mut wires, ours);
+            flows_follow_what_is_written(&namespace, &mut wires, (ours, kernel));
+            told("four queues", &spec);
+            queues_want_a_device_made_for_them(&namespace);
+        }
+    }
+
+    fn new_flows_come_by_any_queue(namespace: &Namespace, wires: &mut [Wire], ours: IpAddr) {
+        const FLOWS: usize = 64;
+        namespace
+            .run(move || {
+                for _ in 0..FLOWS {
+                    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+                    socket.send_to(b"hello", (ours, OUR_PORT)).unwrap();
+                }
+            })
+            .unwrap();
+        let mut came = vec![0; wires.len()];
+        for (wire, came) in wires.iter_mut().zip(&mut came) {
+            while let Ok(received) = wire.device.recv(&mut wire.buffer) {
+                *came += usize::from(wire.buffer[..received.len].ends_with(b"hello"));
+            }
+        }
+        assert_eq!(came.iter().sum::<usize>(), FLOWS);
+        let used = came.iter().filter(|came| **came > 0).count();
+        assert!(used > 1, "one queue in 4^63: {came:?}");
+    }
+
+    fn flows_follow_what_is_written(
+        namespace: &Namespace,
+        wires: &mut [Wire],
+        (ours, kernel): (IpAddr, IpAddr),
+    ) {
+        let (IpAddr::V4(from), IpAddr::V4(to)) = (ours, kernel) else {
+            panic!("IPv4")
+        };
+        for queue in (0..wires.len()).chain((0..wires.len()).rev()) {
+            let wire = &mut wires[queue];
+            // The same flow each time, by another queue.
+            let socket = namespace.run(move || UdpSocket::bind((to, 4_321)).unwrap());
+            let socket = socket.unwrap();
+            socket.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut packet = Vec::new();
+            PacketBuilder::ipv4(from.octets(), to.octets(), 64)
+                .udp(OUR_PORT, 4_321)
+                .write(&mut packet, b"by this queue")
+                .unwrap();
+            let partial = wire.device.info().checksum_offload;
+            if partial {
+                // The sum of the pseudo-header: addresses, protocol 17, length 21.
+                let octets = [from.octets(), to.octets()].concat();
+                let words = octets
+                    .chunks(2)
+                    .map(|w| u32::from(w[0]) << 8 | u32::from(w[1]));
+                let sum = words.sum::<u32>() + 17 + 21;
+                let folded = (sum & 0xffff) + (sum >> 16);
+                packet[26..28].copy_from_slice(&(folded as u16).to_be_bytes());
+            }
+            wire.send(&packet, [&[], &[]], partial.then_some((20, 6)), None);
+            let mut text = [0; 99];
+            let (len, peer) = socket.recv_from(&mut text).unwrap();
+            assert_eq!(&text[..len], b"by this queue");
+            socket.send_to(b"and back", peer).unwrap();
+            wire.next("the answer on the same queue", |_, ip| {
+                ip.ends_with(b"and back").then_some(())
+            });
+        }
+    }
+
+    fn queues_want_a_device_made_for_them(namespace: &Namespace) {
+        let open = |queues| {
+            let config = TunConfig {
+                queues,
+                ..TunConfig::new("one")
+            };
+            namespace.run(move || Tun::open_queues(&config)).unwrap()
+        };
+        let one = open(1).unwrap();
+        let several = open(2);
+        assert!(matches!(several, Err(TunError::OneQueue(_))), "{several:?}");
+        drop(one);
+        assert_eq!(open(2).unwrap().len(), 2);
     }
 
     /// Without a preference something works wherever one of the ways does, and a forced way says why not.
