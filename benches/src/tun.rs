@@ -69,6 +69,7 @@ pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
         mtu: 1500,
         offload: flow.offload,
         way: Way::Tun,
+        ..PrivateSpec::default()
     };
     let mut namespace = Namespace::new(&spec)?;
     let device = namespace

@@ -24,6 +24,7 @@ pub(super) fn measure(limit: usize) -> Result<[f64; 2]> {
         mtu: 1500,
         offload: true,
         way: Way::Tun,
+        ..PrivateSpec::default()
     };
     let mut namespace = Namespace::new(&spec)?;
     let device = namespace.take_device().context("no device")?;

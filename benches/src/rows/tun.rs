@@ -15,6 +15,7 @@ pub(super) fn unable() -> Option<String> {
         mtu: 1500,
         offload: true,
         way: Way::Tun,
+        ..PrivateSpec::default()
     };
     let error = Namespace::new(&spec).err()?;
     Some(format!("no private namespace with a TUN device: {error}"))

@@ -28,6 +28,7 @@ fn namespace() -> Result<Namespace> {
         mtu: 1500,
         offload: true,
         way: Way::Tun,
+        ..PrivateSpec::default()
     };
     Ok(Namespace::new(&spec)?)
 }

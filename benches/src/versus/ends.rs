@@ -70,6 +70,7 @@ pub(crate) fn kernel() -> Result<(Namespace, Box<dyn Device>)> {
         mtu: 1500,
         offload: false,
         way: Way::Tun,
+        ..PrivateSpec::default()
     };
     let mut namespace = Namespace::new(&spec)?;
     let device = namespace
