@@ -29,6 +29,7 @@ mod ports;
 mod reset;
 mod segment;
 mod stack;
+mod steering;
 mod table;
 mod time_waits;
 
@@ -38,5 +39,6 @@ pub use error::{ConnectError, ListenError};
 pub use listeners::ListenerId;
 pub use memory::MemoryUse;
 pub use packet::{Counters, Event, Packet, PartialChecksum, Transmit};
-pub use stack::{ListenOptions, Stack};
+pub use stack::{ListenOptions, Stack, Stray};
+pub use steering::{Shard, Steering};
 pub use table::ConnId;

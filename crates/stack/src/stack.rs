@@ -12,12 +12,14 @@ mod options;
 mod output;
 mod path;
 mod resolve;
+mod shard;
 mod tcp;
 mod time_wait;
 mod train;
 mod user;
 
 pub use options::ListenOptions;
+pub use shard::Stray;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -119,6 +121,8 @@ pub struct Stack {
     train: Train,
     /// The packet handed out last, when it was one of our own making.
     frame: Vec<u8>,
+    /// Which of several it is, if it is.
+    share: Option<Box<shard::Share>>,
 }
 
 /// What all calls into TCP share.
@@ -194,6 +198,7 @@ impl Stack {
             scratch: [0; SCRATCH],
             train: Train::none(),
             frame: Vec::new(),
+            share: None,
             config,
         }
     }

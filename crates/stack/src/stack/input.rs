@@ -209,42 +209,11 @@ impl Stack {
             return;
         };
         self.counters.reassembled += 1;
-        let mut datagram = Datagram {
-            source: fragment.key.source,
-            destination: fragment.key.destination,
-            protocol: whole.protocol,
-            named_at: 9,
-            hop_limit: 0,
-            ecn: whole.ecn,
-            payload: &whole.octets,
-            packet: &whole.quote,
-        };
-        if fragment.key.source.is_ipv6() {
-            let Ok(upper) = ipv6::walk_extensions(whole.protocol, &whole.octets) else {
-                self.counters.bad_ip += 1;
-                return;
-            };
-            if upper.fragment.is_some() {
-                self.counters.bad_ip += 1;
-                return;
-            }
-            datagram = Datagram {
-                protocol: upper.protocol,
-                // Of a packet that was never on the wire: the first fragment's fixed header is the best to point at.
-                named_at: 6,
-                payload: upper.payload,
-                ..datagram
-            };
-        }
         // The text lies in a buffer of our own, and nobody vouches for the sum of the whole.
-        let how = How {
-            arrival: Arrival::default(),
-            ..how
-        };
-        self.handle_datagram(now, fragment.link, &datagram, how);
+        self.handle_whole(now, fragment, whole, how.foreign);
     }
 
-    fn handle_datagram(
+    pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
         link: LinkId,

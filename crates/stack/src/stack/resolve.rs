@@ -132,6 +132,7 @@ impl Stack {
         let answerable = may_learn || packet.sender_ip.is_unspecified();
         if for_us
             && answerable
+            && self.answers_neighbours()
             && self.neighbour_answers.take(now)
             && let Some(frame) = arp::reply(mac, &packet)
         {
@@ -161,6 +162,7 @@ impl Stack {
             self.learn(now, (link, asker), source_link, true);
         }
         if (on_link || asker_v6.is_unspecified())
+            && self.answers_neighbours()
             && self.neighbour_answers.take(now)
             && let Some((to, packet)) = nd::advertisement(mac, target, asker_v6)
             && let Some(path) = self.routes.path(link, IpAddr::V6(to))

@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::net::SocketAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use bytes::{Buf, Bytes};
 use woshou_tcp::{Endpoints, Instant, Listener, Opening, Pressure, ReadError, Wake, WriteError};
@@ -30,14 +30,8 @@ impl Stack {
         to: SocketAddr,
         from: Option<SocketAddr>,
     ) -> Result<ConnId, ConnectError> {
-        let ip = to.ip().to_canonical();
-        if to.port() == 0 || !is_peer_address(ip) {
-            return Err(ConnectError::InvalidAddress(to));
-        }
-        let path = self
-            .routes
-            .find(ip, scope(&to))
-            .ok_or(ConnectError::NoRoute(ip))?;
+        let (path, remote) = self.way_to(to)?;
+        let ip = remote.ip();
         if !self.has_room_to_open(now, Pressure::Critical) {
             return Err(ConnectError::NoMemory);
         }
@@ -50,7 +44,6 @@ impl Stack {
         {
             return Err(ConnectError::InvalidAddress(to));
         }
-        let remote = socket_address(ip, to.port(), path.link);
         let local = self.choose_local(remote, from, &path)?;
         let endpoints = Endpoints { local, remote };
         let setup = self.setup(now, endpoints, &path);
@@ -66,28 +59,51 @@ impl Stack {
         Ok(id)
     }
 
-    fn choose_local(
-        &mut self,
+    /// The way to a peer, and its address there.
+    pub(super) fn way_to(&self, to: SocketAddr) -> Result<(Path, SocketAddr), ConnectError> {
+        let ip = to.ip().to_canonical();
+        if to.port() == 0 || !is_peer_address(ip) {
+            return Err(ConnectError::InvalidAddress(to));
+        }
+        let path = self
+            .routes
+            .find(ip, scope(&to))
+            .ok_or(ConnectError::NoRoute(ip))?;
+        Ok((path, socket_address(ip, to.port(), path.link)))
+    }
+
+    /// The local address of a connection to `remote`.
+    pub(super) fn choose_source(
+        &self,
         remote: SocketAddr,
         from: Option<SocketAddr>,
         path: &Path,
-    ) -> Result<SocketAddr, ConnectError> {
+    ) -> Result<IpAddr, ConnectError> {
         let wanted = from.filter(|from| !from.ip().is_unspecified());
-        let ip = match wanted {
+        match wanted {
             //= rfc9293 MUST-43
             Some(from) => {
                 let ip = from.ip().to_canonical();
                 if ip.is_ipv4() != remote.is_ipv4() || self.routes.owner_of(ip).is_none() {
                     return Err(ConnectError::NotLocal(from));
                 }
-                ip
+                Ok(ip)
             }
             //= rfc9293 MUST-44
             None => {
                 let source = self.routes.source(remote.ip(), path);
-                source.ok_or(ConnectError::NoRoute(remote.ip()))?
+                source.ok_or(ConnectError::NoRoute(remote.ip()))
             }
-        };
+        }
+    }
+
+    fn choose_local(
+        &mut self,
+        remote: SocketAddr,
+        from: Option<SocketAddr>,
+        path: &Path,
+    ) -> Result<SocketAddr, ConnectError> {
+        let ip = self.choose_source(remote, from, path)?;
         let local = |port| socket_address(ip, port, path.link);
         let Self {
             ports,
@@ -96,6 +112,7 @@ impl Stack {
             time_waits,
             listeners,
             tuple_hash,
+            share,
             ..
         } = self;
         // SYN-RECEIVED is a connection, too, though it is a listener's still.
@@ -108,7 +125,9 @@ impl Stack {
         };
         let is_free = |port| {
             let local = local(port);
-            !is_known(&Endpoints { local, remote }) && local != remote
+            let who = Endpoints { local, remote };
+            let is_ours = share.as_ref().is_none_or(|share| share.owns(&who));
+            is_ours && !is_known(&who) && local != remote
         };
         match from.map_or(0, |from| from.port()) {
             0 => {
