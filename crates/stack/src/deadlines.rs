@@ -35,12 +35,19 @@ impl Deadlines {
     }
 
     /// Sets or clears the deadline of `key`.
+    #[inline]
     pub(crate) fn set(&mut self, key: u32, at: Option<Instant>) {
+        let position = self.position.get(key as usize).copied();
+        let position = position.filter(|&position| position != ABSENT);
+        let entry = position.and_then(|position| self.heap.get(position as usize));
+        if entry.map(|(at, _)| *at) != at {
+            self.change(key, position, at);
+        }
+    }
+
+    fn change(&mut self, key: u32, position: Option<u32>, at: Option<Instant>) {
         let index = key as usize;
-        match (
-            self.position.get(index).copied().filter(|&p| p != ABSENT),
-            at,
-        ) {
+        match (position, at) {
             (None, None) => {}
             (None, Some(at)) => {
                 if self.position.len() <= index {

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 use woshou_tcp::{Ecn, Endpoints, Flags, Header, Segment, SeqNum, Text, Transmit};
-use woshou_wire::checksum::pseudo_header;
+use woshou_wire::checksum::{Sum, pseudo_header};
 use woshou_wire::ip_protocol;
 use woshou_wire::tcp::{self, MAX_HEADER_LEN, TcpHeader, TcpSegment, tcp_checksum, verify};
 use woshou_wire::tcp_option::{Layout, TcpOptions};
@@ -33,12 +33,34 @@ pub(crate) struct Arrival<'a> {
 pub(crate) fn parse<'a>(
     datagram: &Datagram<'a>,
     arrival: &Arrival<'a>,
-) -> Option<(u16, u16, Segment<'a>)> {
-    let segment = TcpSegment::parse(datagram.payload).ok()?;
+) -> Option<((u16, u16), Segment<'a>)> {
+    let (source, destination) = (datagram.source, datagram.destination);
+    let origin = Origin {
+        pseudo: pseudo_header(source, destination, ip_protocol::TCP, 0),
+        ecn: datagram.ecn,
+    };
+    read(datagram.payload, &origin, arrival)
+}
+
+/// What IP says of a segment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Origin {
+    /// The pseudo-header without the length.
+    pub(crate) pseudo: Sum,
+    pub(crate) ecn: Ecn,
+}
+
+/// As [`parse`], of the segment itself.
+#[inline]
+pub(crate) fn read<'a>(
+    tcp: &'a [u8],
+    origin: &Origin,
+    arrival: &Arrival<'a>,
+) -> Option<((u16, u16), Segment<'a>)> {
+    let segment = TcpSegment::parse(tcp).ok()?;
     if !arrival.checksum_valid {
-        let len = u32::try_from(datagram.payload.len()).ok()?;
-        let pseudo = pseudo_header(datagram.source, datagram.destination, ip_protocol::TCP, len);
-        if !verify(pseudo, datagram.payload) {
+        let len = u32::try_from(tcp.len()).ok()?;
+        if !verify(origin.pseudo.with_word(len), tcp) {
             return None;
         }
     }
@@ -65,10 +87,10 @@ pub(crate) fn parse<'a>(
     let segment = Segment {
         header,
         text,
-        ecn: datagram.ecn,
+        ecn: origin.ecn,
         coalesced,
     };
-    Some((wire.source_port, wire.destination_port, segment))
+    Some(((wire.source_port, wire.destination_port), segment))
 }
 
 /// A segment about to leave.

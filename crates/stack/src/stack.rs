@@ -6,6 +6,7 @@ mod deferred;
 mod figures;
 mod icmp;
 mod input;
+mod known;
 mod marks;
 mod memory;
 mod options;
@@ -48,8 +49,9 @@ use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
 use crate::ports::Ports;
 use crate::segment::SCRATCH;
-use crate::table::{Body, ConnId, Place, Table};
+use crate::table::{Body, ConnId, Place, Settled, Table};
 use crate::time_waits::{COST as TIME_WAIT_COST, TimeWaits};
+use known::Known;
 use train::Train;
 
 /// A packet of the stack's own making, [`crate::ip::HEADROOM`] octets in front.
@@ -88,6 +90,7 @@ pub struct Stack {
     demux: Demux,
     /// The slot that a segment was for last.
     last: u32,
+    known: Known,
     table: Table,
     listeners: Listeners,
     /// Of the listeners' tables.
@@ -171,6 +174,7 @@ impl Stack {
             ports: Ports::new(config.ephemeral_ports.clone(), hash(1), hash(2)),
             demux: Demux::default(),
             last: u32::MAX,
+            known: Known::none(),
             table: Table::default(),
             listeners: Listeners::new(TupleHash::new(key(4))),
             listener_key: key(6),
@@ -336,6 +340,7 @@ impl Stack {
                     .handle_timeout(&mut context(now, &mut self.outside));
             }
             self.settle(now, id);
+            self.table.deadlines.not_before(index, now);
         }
         while let Some((_, index)) = self
             .listeners
@@ -428,14 +433,12 @@ impl Stack {
 
     /// As [`Self::settle`]; `turn`: it was asked for output just now and has none.
     fn conclude(&mut self, now: Instant, id: ConnId, turn: bool) {
-        let Some(slot) = self.table.get(id) else {
-            return;
-        };
-        if slot.place == Place::Here && slot.body.ended().is_some() {
+        let mut settled = self.table.settle(now, id, turn);
+        if settled == Settled::Over {
             self.leave(now, id);
+            settled = self.table.settle(now, id, turn);
         }
-        let changed = self.table.settle(now, id, turn);
-        if changed || self.memory.level() > Pressure::Plenty {
+        if settled == Settled::Changed || self.memory.level() > Pressure::Plenty {
             self.mind_memory(now);
         }
     }

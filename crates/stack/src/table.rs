@@ -44,6 +44,17 @@ pub(crate) enum Place {
     Gone,
 }
 
+/// What looking at a connection found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Settled {
+    /// It is over, and still answers for its four-tuple: nothing was done.
+    Over,
+    /// Its queues hold more or less than when last looked at, or this is the first look.
+    Changed,
+    /// Nothing that concerns the memory of all.
+    Same,
+}
+
 /// One connection and what the stack knows of it.
 pub(crate) struct Slot {
     pub(crate) generation: u32,
@@ -177,6 +188,12 @@ impl Table {
         slot.is_some_and(|slot| slot.place == Place::Here && slot.body.endpoints() == endpoints)
     }
 
+    /// Whether `id` answers for its four-tuple.
+    #[inline]
+    pub(crate) fn is_here(&self, id: ConnId) -> bool {
+        self.get(id).is_some_and(|slot| slot.place == Place::Here)
+    }
+
     /// The id of the slot at `index`.
     pub(crate) fn id(&self, index: u32) -> Option<ConnId> {
         let generation = self.slots.get(index as usize)?.generation;
@@ -203,18 +220,22 @@ impl Table {
     }
 
     /// `id` was told something: when it is due, what the user hears, what its queues hold; and its turn to send comes if it
-    /// may have something to send, or is over (not where it had its `turn` just now). Whether its queues hold more or less than when last looked at, or this is
-    /// the first look.
-    pub(crate) fn settle(&mut self, now: Instant, id: ConnId, turn: bool) -> bool {
+    /// may have something to send, or is over (not where it had its `turn` just now).
+    pub(crate) fn settle(&mut self, now: Instant, id: ConnId, turn: bool) -> Settled {
         let slot = self.slots.get_mut(id.index as usize);
         let Some(slot) = slot.filter(|slot| slot.generation == id.generation) else {
-            return false;
+            return Settled::Same;
         };
+        let here = slot.place == Place::Here;
+        if here && slot.body.ended().is_some() {
+            return Settled::Over;
+        }
         let (wake, due, queued) = slot.body.news();
-        let due = due.filter(|_| slot.place == Place::Here);
+        let due = due.filter(|_| here);
         self.deadlines.set(id.index, due);
-        self.deadlines.not_before(id.index, now);
-        slot.wake |= wake;
+        if !wake.is_empty() {
+            slot.wake |= wake;
+        }
         if !slot.wake.is_empty() && !slot.told && slot.holder == Holder::User {
             slot.told = true;
             self.news.push_back(id);
@@ -233,7 +254,10 @@ impl Table {
             slot.gave_at = now;
         }
         self.queued = self.queued - before + queued;
-        !core::mem::replace(&mut slot.seen, true) || queued != before
+        match core::mem::replace(&mut slot.seen, true) && queued == before {
+            true => Settled::Same,
+            false => Settled::Changed,
+        }
     }
 
     /// Tells `id` that memory is short, and remembers to tell when it is not any more.

@@ -261,8 +261,14 @@ impl Connection {
             header: segment.header,
             len: u32::try_from(segment.text.octets.len()).unwrap_or(u32::MAX),
         });
-        if self.config.header_prediction && self.take_predicted(cx.now, segment) {
-            return Ok(());
+        if self.config.header_prediction {
+            let taken = match segment.text.octets {
+                [] => self.take_plain(cx, segment),
+                _ => self.take_predicted(cx.now, segment),
+            };
+            if taken {
+                return Ok(());
+            }
         }
         let una = self.snd.una;
         let idle = self.snd.in_flight.is_empty();

@@ -6,7 +6,7 @@ mod detect;
 pub(crate) mod flight;
 pub(crate) mod least;
 mod prr;
-mod rack;
+pub(crate) mod rack;
 mod ramp;
 mod tlp;
 mod undo;
@@ -154,6 +154,17 @@ impl Recovery {
 
     pub(crate) const fn in_recovery(&self) -> bool {
         matches!(self.phase, Phase::Recovery { .. })
+    }
+
+    /// No loss is known, and no duplicate has come since SND.UNA last moved.
+    pub(crate) const fn is_calm(&self) -> bool {
+        matches!(self.phase, Phase::Open) && self.duplicates == 0 && self.departed == 0
+    }
+
+    /// As [`Self::on_ack`], where all is calm and SND.UNA has moved.
+    pub(crate) const fn on_plain_progress(&mut self) {
+        self.timed_out = None;
+        self.owed = None;
     }
 
     /// Octets in the network: "pipe".

@@ -63,6 +63,9 @@ impl Validation {
 
     /// Forgets what is older than the sampling period: the longer of three round trips and a second.
     pub(crate) fn on_time(&mut self, now: Instant, srtt: Duration) {
+        if now.since(self.period_at) < LEAST_PERIOD / 4 {
+            return;
+        }
         let period = LEAST_PERIOD.max(srtt.saturating_mul(3)) / 4;
         for _ in 0..PERIODS {
             if now.since(self.period_at) < period {

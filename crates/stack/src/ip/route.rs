@@ -132,6 +132,7 @@ impl Routes {
         } else {
             config.gso_max.min(65_535)
         };
+        self.renew();
         self.links.push(Link {
             id,
             medium: config.medium,
@@ -170,6 +171,7 @@ impl Routes {
         if let Some(link) = self.links.get_mut(id.0 as usize) {
             link.any_ip = any_ip;
         }
+        self.renew();
     }
 
     #[inline]

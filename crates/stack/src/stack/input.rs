@@ -99,6 +99,13 @@ impl Stack {
 
     /// An IP packet of either family, padding of the link included.
     pub(super) fn handle_ip(&mut self, now: Instant, link: LinkId, octets: &[u8], how: How<'_>) {
+        if !self.take_known(now, link, octets, &how) {
+            self.handle_unknown(now, link, octets, how);
+        }
+    }
+
+    /// An IP packet of which nothing is known.
+    fn handle_unknown(&mut self, now: Instant, link: LinkId, octets: &[u8], how: How<'_>) {
         let parsed = match ip_version(octets) {
             Some(4) => v4::parse(octets, link, self.config.accept_source_routed),
             Some(6) => match v6::parse(octets, link) {
@@ -148,6 +155,9 @@ impl Stack {
                         ..how
                     },
                 );
+                if datagram.protocol == ip_protocol::TCP && !group {
+                    self.learn_flow(link, octets, &how);
+                }
             }
             // Nothing that is sent to groups is worth being put together.
             Parsed::Fragment(_) if group || how.group => self.counters.not_ours += 1,

@@ -68,7 +68,7 @@ impl Stack {
         datagram: &Datagram<'_>,
         arrival: &Arrival<'_>,
     ) {
-        let Some((source_port, destination_port, segment)) = segment::parse(datagram, arrival)
+        let Some(((source_port, destination_port), segment)) = segment::parse(datagram, arrival)
         else {
             self.counters.bad_checksum += 1;
             return;
@@ -107,20 +107,24 @@ impl Stack {
     }
 
     fn hand_to_connection(&mut self, now: Instant, index: u32, incoming: &Incoming<'_>) {
-        let Some(id) = self.table.id(index) else {
-            return;
-        };
+        if let Some(id) = self.table.id(index) {
+            self.hear(now, id, &incoming.segment, incoming.tos);
+        }
+    }
+
+    /// A segment for `id`, which came with this TOS or traffic class.
+    pub(super) fn hear(&mut self, now: Instant, id: ConnId, segment: &Segment<'_>, tos: u8) {
         self.press(id);
         let Some(slot) = self.table.get_mut(id) else {
             return;
         };
         //= rfc9293 MAY-9
-        slot.received_tos = Some(incoming.tos);
+        slot.received_tos = Some(tos);
         let mut cx = context(now, &mut self.outside);
         let mut wake = Wake::NONE;
         let result = match &mut slot.body {
-            Body::Connection(connection) => connection.handle_segment(&mut cx, &incoming.segment),
-            Body::Opening(opening) => match opening.handle_segment(&mut cx, &incoming.segment) {
+            Body::Connection(connection) => connection.handle_segment(&mut cx, segment),
+            Body::Opening(opening) => match opening.handle_segment(&mut cx, segment) {
                 Ok(Opened::Connection(mut connection)) => {
                     wake = opening.poll_event();
                     if let Some(nodelay) = slot.nodelay {
@@ -133,10 +137,15 @@ impl Stack {
                 Err(refusal) => Err(refusal),
             },
         };
+        let searches = matches!(&slot.body, Body::Connection(c) if c.found_mss().is_some());
         self.count_refusal(result);
-        self.table.wake(id, wake);
+        if !wake.is_empty() {
+            self.table.wake(id, wake);
+        }
         self.settle(now, id);
-        self.remember_search(now, id);
+        if searches {
+            self.remember_search(now, id);
+        }
     }
 
     fn count_refusal(&mut self, result: Result<(), Refusal>) {

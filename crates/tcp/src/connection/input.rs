@@ -1,6 +1,7 @@
 //! SEGMENT ARRIVES in the synchronized states and SYN-RECEIVED: the eight checks (RFC 9293 section 3.10.7.4).
 
 pub(super) mod ack;
+mod plain;
 mod predicted;
 mod text;
 

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use super::least::Least;
 use super::prr::Prr;
-use super::rack::Rack;
+use super::rack::{Rack, Surroundings};
 use super::ramp::Ramp;
 use super::tlp::Tlp;
 use super::undo::{Frto, Undo};
@@ -80,6 +80,24 @@ impl Flight {
         self.declared = Vec::new();
         self.tlp.stop();
         self.reorder_at = Instant::MAX;
+    }
+
+    /// Nothing is in doubt or probed for, and all that flies, of which `oldest` left first, left once and after what has arrived.
+    pub(crate) fn is_calm(&self, oldest: Option<&Sent>) -> bool {
+        self.declared.is_empty()
+            && !self.tlp.flies()
+            && !self.undo.doubts()
+            && self.frto == Frto::Off
+            && !self.ramp.is_on()
+            && self.rack.is_calm(oldest)
+    }
+
+    /// What [`Recovery::on_ack`](super::Recovery::on_ack) does where all is calm.
+    pub(crate) fn on_plain_progress(&mut self, here: &Surroundings) {
+        self.rack.update_window(here);
+        self.rack.on_una(here.una);
+        self.reorder_at = Instant::MAX;
+        self.prr.leave();
     }
 
     /// The next deadline, the end of time where there is none.

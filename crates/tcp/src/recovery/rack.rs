@@ -225,6 +225,12 @@ impl Rack {
         next
     }
 
+    /// Nothing that was sent again flies, and what flies, of which `oldest` is the first, left after what has arrived.
+    pub(crate) fn is_calm(&self, oldest: Option<&Sent>) -> bool {
+        let newest = self.newest.as_ref().zip(oldest);
+        self.again.is_empty() && newest.is_none_or(|(newest, oldest)| !is_later(newest, oldest))
+    }
+
     /// No reordering is allowed for.
     pub(crate) fn window_is_shut(&self) -> bool {
         self.window.is_zero()

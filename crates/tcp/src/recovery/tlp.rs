@@ -74,6 +74,11 @@ impl Tlp {
         self.end.is_none() && self.measured
     }
 
+    /// Whether a probe flies.
+    pub(crate) const fn flies(&self) -> bool {
+        self.end.is_some()
+    }
+
     /// A round trip was measured.
     pub(crate) fn on_measured(&mut self) {
         self.measured = true;

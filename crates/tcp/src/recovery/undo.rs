@@ -77,6 +77,11 @@ impl Undo {
         self.again.on_sent(start, end);
     }
 
+    /// Whether a repair may have been in vain.
+    pub(crate) const fn doubts(&self) -> bool {
+        self.in_doubt || self.over.is_some() || self.first_end.is_some()
+    }
+
     /// Whether the first retransmission is acknowledged, whole.
     pub(crate) fn is_first_covered(&self, una: SeqNum) -> bool {
         self.first_end.is_some_and(|end| una.at_or_after(end))

@@ -171,11 +171,10 @@ impl InFlight {
             self.octets -= gone;
             acked.octets += gone;
             repeated |= sent.retransmitted;
-            if sent.fate != Fate::Sacked {
-                hear(&Sent {
-                    end: sent.end.earlier(una),
-                    ..*sent
-                });
+            if sent.fate != Fate::Sacked && whole {
+                hear(sent);
+            } else if sent.fate != Fate::Sacked {
+                hear(&Sent { end: una, ..*sent });
             }
             if !whole {
                 sent.start = una;
@@ -205,6 +204,9 @@ impl InFlight {
 
     /// The index of the record that holds `seq`.
     fn find(&self, seq: SeqNum) -> usize {
+        if self.records.front().is_none_or(|sent| sent.end.after(seq)) {
+            return 0;
+        }
         self.records
             .partition_point(|sent| sent.end.at_or_before(seq))
     }

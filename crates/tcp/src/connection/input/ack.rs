@@ -174,7 +174,7 @@ impl Connection {
     }
 
     /// SND.UNA and the SACK blocks: each piece that is reported for the first time is told to what measures.
-    fn take_reports(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Heard {
+    pub(super) fn take_reports(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) -> Heard {
         let arrival = Arrival {
             now: cx.now,
             echo: self.echo(segment),
@@ -195,7 +195,9 @@ impl Connection {
             self.recovery.check_reneging(&mut self.snd);
             self.count_progress(cx.now);
         }
-        self.process_sack(segment, &mut heard, &mut hear);
+        if !segment.header.options.sack.as_slice().is_empty() {
+            self.process_sack(segment, &mut heard, &mut hear);
+        }
         if self.snd.in_flight.is_empty()
             && let Some(rates) = rates.as_deref_mut()
         {
@@ -224,7 +226,7 @@ impl Connection {
     }
 
     /// RACK.min_RTT.
-    fn recent_min_rtt(&self) -> Option<Duration> {
+    pub(super) fn recent_min_rtt(&self) -> Option<Duration> {
         self.rates.as_deref()?.flight.least.get()
     }
 
@@ -264,7 +266,7 @@ impl Connection {
     }
 
     /// What congestion control is told, as far as it is known of the sender's memory.
-    fn sample_of(&mut self, now: Instant, delivered: u64, marked: bool) -> AckSample {
+    pub(super) fn sample_of(&mut self, now: Instant, delivered: u64, marked: bool) -> AckSample {
         let marked = if marked { delivered } else { 0 };
         let mut sample = AckSample {
             now,
@@ -296,13 +298,13 @@ impl Connection {
         timestamps.map(|stamps| stamps.echo)
     }
 
-    fn count_delivered(&mut self, octets: u64) {
+    pub(super) fn count_delivered(&mut self, octets: u64) {
         let segments = octets.div_ceil(u64::from(self.snd.mss.max(1)));
         let segments = u32::try_from(segments).unwrap_or(u32::MAX);
         self.counters.delivered = self.counters.delivered.saturating_add(segments);
     }
 
-    fn congestion_figures(&self) -> (u64, u64, Phase) {
+    pub(super) fn congestion_figures(&self) -> (u64, u64, Phase) {
         (
             self.cwnd(),
             self.congestion.threshold(),
@@ -460,13 +462,13 @@ impl Connection {
 
 /// What an acknowledgement reports.
 #[derive(Clone, Copy, Debug, Default)]
-struct Heard {
-    acked: Acked,
+pub(super) struct Heard {
+    pub(super) acked: Acked,
     /// Octets that SACK newly reported.
     sacked: u64,
     /// What came twice.
     dsack: Option<(SeqNum, SeqNum)>,
-    rtt: Option<Duration>,
+    pub(super) rtt: Option<Duration>,
 }
 
 /// The first block where it tells of what arrived twice: it lies below the acknowledgement, or in the second (RFC 2883

@@ -1,6 +1,8 @@
 //! One connection against anything: segments near its window, and a user who calls what it likes.
 
 use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use core::time::Duration;
@@ -12,6 +14,7 @@ use super::chaos::config;
 use super::dice::{Dice, for_seeds};
 use super::pair::{ISS, setup};
 use crate::config::KeepAlive;
+use crate::event::Observer;
 use crate::memory::Pressure;
 use crate::segment::{Ecn, Flags, Header, Text};
 
@@ -22,10 +25,22 @@ pub(super) struct Target {
     dice: Dice,
     now: Instant,
     pub(super) connection: Box<Connection>,
-    /// Segments that could take the short way.
-    pub(super) predicted: u32,
+    /// Segments that could take a short way: of text, and without.
+    pub(super) predicted: [u32; 2],
+    /// What a watcher sees of each segment, where there is one.
+    pub(super) seen: Option<Seen>,
     /// How it ended, once it did.
     ended: Option<(Ended, State)>,
+}
+
+/// The events of one segment.
+#[derive(Debug, Default)]
+pub(super) struct Seen(pub(super) String);
+
+impl Observer for Seen {
+    fn observe(&mut self, now: Instant, _endpoints: &Endpoints, event: &TraceEvent) {
+        self.0 += &format!("{now:?} {event:?}\n");
+    }
 }
 
 impl Target {
@@ -86,7 +101,8 @@ impl Target {
             dice,
             now,
             connection,
-            predicted: 0,
+            predicted: [0; 2],
+            seen: None,
             ended: None,
         }
     }
@@ -165,9 +181,54 @@ impl Target {
     }
 
     fn hand_over(&mut self, segment: &Segment<'_>) {
+        let text = self.connection.predicts(self.now, segment);
+        let plain = self.connection.predicts_plain(self.now, segment);
+        self.predicted[0] += u32::from(text);
+        self.predicted[1] += u32::from(plain);
         let mut cx = Context::unwatched(self.now);
-        self.predicted += u32::from(self.connection.predicts(self.now, segment));
+        cx.observer = self.seen.as_mut().map(|seen| {
+            seen.0.clear();
+            seen as &mut dyn Observer
+        });
         let _ = self.connection.handle_segment(&mut cx, segment);
+    }
+
+    /// What the peer of a sender sends: an acknowledgement of some of what flies.
+    pub(super) fn next_ack(&mut self) {
+        let mut cx = Context::unwatched(self.now);
+        if self.dice.chance(40) {
+            let text = vec![9; self.dice.pick(&[500, 5_000, MOST])];
+            let _ = self.connection.write(&mut cx, &text);
+            self.drain();
+        }
+        self.now += Duration::from_millis(self.dice.pick(&[0, 1, 1, 20, 90]));
+        let (snd, rcv) = (&self.connection.snd, &self.connection.rcv);
+        let flying = snd.nxt.distance_from(snd.una);
+        let some = self.dice.below(u64::from(flying) + 1) as u32;
+        let acked = self.dice.pick(&[536, 1460, 2920, some, flying]).min(flying);
+        let offset = self.connection.setup.timestamp_offset;
+        let clock = crate::options::timestamp(self.now, offset);
+        let echo = clock.wrapping_sub(self.dice.pick(&[0, 0, 1, 50]));
+        let recent = self.connection.paws.map(|paws| paws.recent);
+        let header = Header {
+            seq: rcv.nxt,
+            ack: snd.una + acked,
+            flags: Flags::ACK,
+            window: self.dice.pick(&[5_000, 65_535, 65_535]),
+            urgent: 0,
+            options: TcpOptions {
+                timestamps: recent.map(|recent| Timestamps {
+                    value: recent.wrapping_add(self.dice.pick(&[0, 1])),
+                    echo,
+                }),
+                ..TcpOptions::default()
+            },
+        };
+        self.hand_over(&Segment {
+            header,
+            ..Segment::default()
+        });
+        self.after();
     }
 
     /// What a peer in its right mind sends: text at RCV.NXT, and everything of ours is acknowledged.
