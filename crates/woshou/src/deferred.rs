@@ -4,6 +4,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::task::Poll;
 
 use woshou_stack::{Decision, IncomingId, IncomingSyn};
@@ -20,42 +21,43 @@ pub struct DeferredListener {
 
 impl DeferredListener {
     pub(crate) fn new(listener: TcpListener) -> Self {
-        let id = listener.id;
-        listener.net().call(|shared, _| {
-            shared.stack.set_deferred(id, true);
-            shared.asked.entry(id).or_default();
-        });
+        for part in &listener.parts {
+            listener.net().call_on(part.shard, |shared, _| {
+                shared.stack.set_deferred(part.id, true);
+                shared.asked.entry(part.id).or_default();
+            });
+        }
         Self { listener }
     }
 
     /// The next SYN to decide about. Safe to cancel; any number of tasks may wait.
     ///
-    /// At most 1,024 wait in a net, each for 10 s; a SYN that comes again is not told again.
+    /// At most 1,024 wait in a net (in each of its shards), each for 10 s; a SYN that comes again is not told again.
     ///
     /// # Errors
     /// The net is over.
     pub async fn incoming(&self) -> io::Result<Incoming> {
         let net = self.listener.net();
-        let listener = self.listener.id;
-        let mut wait = waiting(net);
-        let (id, syn) = poll_fn(|cx| {
-            net.call(|shared, _| {
-                shared.check()?;
-                let asked = shared.asked.entry(listener).or_default();
+        let mut wait = waiting(net, self.listener.shards());
+        let (shard, id, syn) = poll_fn(|cx| {
+            let asked = self.listener.ask(|shared, part| {
+                let asked = shared.asked.entry(part.id).or_default();
                 while let Some(id) = asked.pop_front() {
                     if let Some(syn) = shared.stack.incoming(id) {
-                        return Poll::Ready(Ok::<_, io::Error>((id, syn)));
+                        return Ok(Some((part.shard, id, syn)));
                     }
                 }
-                let key = *wait.key.get_or_insert_with(|| shared.waiter_key());
+                let key = wait.key(shared);
                 shared.incoming.set_future(key, cx.waker());
-                Poll::Pending
-            })
+                Ok(None)
+            });
+            asked.transpose().map_or(Poll::Pending, Poll::Ready)
         })
         .await?;
         let net = net.clone();
         Ok(Incoming {
             net,
+            shard,
             id,
             syn,
             decided: false,
@@ -84,6 +86,7 @@ impl DeferredListener {
 #[derive(Debug)]
 pub struct Incoming {
     net: Net,
+    shard: u16,
     id: IncomingId,
     syn: IncomingSyn,
     decided: bool,
@@ -118,11 +121,11 @@ impl Incoming {
         if !self.decide(Decision::Accept)? {
             return Err(gone());
         }
-        let (net, id) = (&self.net, self.id);
+        let (net, shard, id) = (&self.net, self.shard, self.id);
         let (listener, endpoints) = (self.syn.listener, self.syn.endpoints);
-        let mut wait = waiting(net);
+        let mut wait = waiting(net, shard..shard + 1);
         let adopted = poll_fn(|cx| {
-            net.call(|shared, _| {
+            net.call_on(shard, |shared, _| {
                 shared.check()?;
                 if let Some(connection) = shared.stack.accept_incoming(listener, &endpoints)
                     && let Some(adopted) = net.adopt(shared, connection)
@@ -132,7 +135,7 @@ impl Incoming {
                 if !shared.stack.is_opening(id) {
                     return Poll::Ready(Err(gone()));
                 }
-                let key = *wait.key.get_or_insert_with(|| shared.waiter_key());
+                let key = wait.key(shared);
                 shared.incoming.set_future(key, cx.waker());
                 Poll::Pending
             })
@@ -156,14 +159,14 @@ impl Incoming {
 
     /// Waits until there is nothing to decide any more: the peer gave up, or waited too long.
     pub async fn cancelled(&self) {
-        let (net, id) = (&self.net, self.id);
-        let mut wait = waiting(net);
+        let (net, shard, id) = (&self.net, self.shard, self.id);
+        let mut wait = waiting(net, shard..shard + 1);
         poll_fn(|cx| {
-            net.call(|shared, _| {
+            net.call_on(shard, |shared, _| {
                 if shared.check().is_err() || shared.stack.incoming(id).is_none() {
                     return Poll::Ready(());
                 }
-                let key = *wait.key.get_or_insert_with(|| shared.waiter_key());
+                let key = wait.key(shared);
                 shared.incoming.set_future(key, cx.waker());
                 Poll::Pending
             })
@@ -173,7 +176,7 @@ impl Incoming {
 
     fn decide(&mut self, decision: Decision) -> io::Result<bool> {
         self.decided = true;
-        self.net.call(|shared, now| {
+        self.net.call_on(self.shard, |shared, now| {
             shared.check()?;
             Ok(shared.stack.decide(now, self.id, decision))
         })
@@ -190,10 +193,6 @@ impl Drop for Incoming {
 }
 
 /// A place among those who wait for what becomes of a SYN.
-fn waiting(net: &Net) -> WaitFor<'_> {
-    WaitFor {
-        net,
-        which: |shared| &mut shared.incoming,
-        key: None,
-    }
+fn waiting(net: &Net, shards: Range<u16>) -> WaitFor<'_> {
+    WaitFor::new(net, shards, |shared| &mut shared.incoming)
 }

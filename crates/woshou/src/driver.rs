@@ -31,6 +31,8 @@ const RETRY: Duration = Duration::from_millis(1);
 /// Drives a net until it is over. Made by [`crate::net::Builder`].
 pub(crate) struct Driver {
     core: Arc<Core>,
+    /// All of the net, this one too; they end together.
+    shards: Arc<[Arc<Core>]>,
     /// By port; `None`: the device wakes us itself.
     descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
     alarm: Alarm,
@@ -51,7 +53,7 @@ pub(crate) struct Driver {
     reason = "AsyncFd::new was deprecated because any AsRawFd may lie about its descriptor; an OwnedFd cannot, \
               and the replacement is an unsafe fn"
 )]
-pub(crate) fn descriptor(device: &dyn Device) -> io::Result<Option<AsyncFd<OwnedFd>>> {
+fn descriptor(device: &dyn Device) -> io::Result<Option<AsyncFd<OwnedFd>>> {
     match device.readiness() {
         // A duplicate, because the device keeps its own; both name the same open file.
         Readiness::Fd(fd) => AsyncFd::new(fd.try_clone_to_owned()?).map(Some),
@@ -60,19 +62,26 @@ pub(crate) fn descriptor(device: &dyn Device) -> io::Result<Option<AsyncFd<Owned
 }
 
 impl Driver {
-    /// `precise`: deadlines that are near are kept to the microsecond.
+    /// Of one of the shards, in the context of the runtime that will run it. `precise`: deadlines that are near are kept to
+    /// the microsecond; `None`: if a device has a descriptor.
     ///
     /// # Errors
     /// No descriptor is free.
     pub(crate) fn new(
-        core: Arc<Core>,
-        descriptors: Vec<Option<AsyncFd<OwnedFd>>>,
-        precise: bool,
+        core: &Arc<Core>,
+        shards: &Arc<[Arc<Core>]>,
+        precise: Option<bool>,
     ) -> io::Result<Self> {
+        let shared = core.lock();
+        let devices = shared.ports.iter().map(|port| port.device.as_ref());
+        let descriptors: Vec<_> = devices.map(descriptor).collect::<Result<_, _>>()?;
+        drop(shared);
+        let precise = precise.unwrap_or_else(|| descriptors.iter().any(Option::is_some));
         Ok(Self {
-            core,
-            descriptors,
             alarm: Alarm::new(precise)?,
+            core: Arc::clone(core),
+            shards: Arc::clone(shards),
+            descriptors,
             idle_check_at: Instant::ZERO,
             idle_check_due: false,
             still_at: None,
@@ -100,6 +109,7 @@ impl Driver {
                 Reading::Failed(error) => lose(shared, index, &error, wakes),
             }
         }
+        shared.receive_from_others(now);
         self.keep_buffers(shared, now);
         shared.settle(now, wakes);
         for index in 0..shared.ports.len() {
@@ -132,6 +142,9 @@ impl Driver {
             self.still_at = None;
             shared.stack.keep_free_chunks(0);
             shared.buffers.give_back();
+            if let Some(member) = &mut shared.member {
+                member.give_back();
+            }
         }
     }
 
@@ -145,7 +158,7 @@ impl Driver {
         self.idle_check_at = now + IDLE_CHECK;
         if shared.is_idle() {
             shared.idlers.wake(wakes);
-            if shared.abandoned {
+            if shared.abandoned && shared.member.as_mut().is_none_or(|member| member.is_last()) {
                 shared.end(Over::Shutdown, wakes);
             }
         }
@@ -176,10 +189,13 @@ impl Driver {
         index: usize,
         now: Instant,
     ) -> Reading {
+        if shared.ports.get(index).is_none_or(|port| !port.reads) {
+            return Reading::Dry;
+        }
         let Some(Some(descriptor)) = self.descriptors.get(index) else {
             return match shared.receive(index, now) {
                 Reading::Dry => {
-                    if let Some(port) = shared.ports.get_mut(index).filter(|port| !port.broken) {
+                    if let Some(port) = shared.ports.get_mut(index) {
                         port.device.register(cx.waker());
                     }
                     // Once more, so that no frame slips in between.
@@ -214,8 +230,7 @@ impl Driver {
                 .poll_timeout()
                 .filter(|due| *due < Instant::MAX),
             self.idle_check_due.then_some(self.idle_check_at),
-            self.still_at
-                .filter(|_| shared.stack.free_chunks() > 0 || shared.buffers.holds_any()),
+            self.still_at.filter(|_| shared.keeps_buffers()),
             full.then(|| now + RETRY),
             sated.then(|| now + REFILL),
         ];
@@ -230,13 +245,36 @@ impl Driver {
             shared.armed = None;
             cx.waker().wake_by_ref();
         }
+        if let Some(member) = &shared.member
+            && !member.sleep(cx.waker())
+        {
+            cx.waker().wake_by_ref();
+        }
+    }
+
+    /// The shard is over: so are the others, for the same reason.
+    fn end_all(&self) {
+        let why = self.core.lock().over.clone();
+        let others = self
+            .shards
+            .iter()
+            .filter(|core| !Arc::ptr_eq(core, &self.core));
+        for (core, why) in others.zip(std::iter::repeat(why)) {
+            let mut wakes = WakeList::default();
+            let mut shared = core.lock();
+            if let Some(why) = why.filter(|_| shared.over.is_none()) {
+                shared.end(why, &mut wakes);
+            }
+            drop(shared);
+            wakes.wake();
+        }
     }
 }
 
 /// A device failed: its link is dead, and with the last one the net.
 fn lose(shared: &mut Shared, index: usize, error: &io::Error, wakes: &mut WakeList) {
     if let Some(port) = shared.ports.get_mut(index) {
-        port.broken = true;
+        port.break_off();
     }
     if shared.ports.iter().all(|port| port.broken) {
         shared.end(Over::Broken(error.kind(), error.to_string()), wakes);
@@ -248,8 +286,12 @@ impl Future for Driver {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut wakes = WakeList::default();
-        let poll = self.get_mut().turn(cx, &mut wakes);
+        let driver = self.get_mut();
+        let poll = driver.turn(cx, &mut wakes);
         wakes.wake();
+        if poll.is_ready() {
+            driver.end_all();
+        }
         poll
     }
 }
@@ -264,5 +306,6 @@ impl Drop for Driver {
         }
         drop(shared);
         wakes.wake();
+        self.end_all();
     }
 }

@@ -49,6 +49,7 @@
 mod alarm;
 pub mod blocking;
 mod buffers;
+mod crew;
 pub mod deferred;
 mod driver;
 mod error;
@@ -64,6 +65,7 @@ mod serve;
 mod shared;
 mod socket;
 mod split;
+mod spread;
 mod stream;
 mod wakers;
 

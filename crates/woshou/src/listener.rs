@@ -4,8 +4,9 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::ops::Range;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::net::ToSocketAddrs;
@@ -20,14 +21,26 @@ use crate::wakers::WaiterKey;
 use crate::{Net, TcpStream, error};
 
 /// Waits for connections, as `tokio::net::TcpListener`. Dropping it refuses those that wait.
+///
+/// On a net of several shards it listens in each; [`TcpListener::per_shard`] takes it apart.
 pub struct TcpListener {
     net: Net,
-    pub(crate) id: ListenerId,
+    /// All shards' in order, or one.
+    pub(crate) parts: Vec<Part>,
+    /// The part that is asked first, in turn.
+    next: AtomicUsize,
     local: SocketAddr,
     /// For connections it accepts; zero: the stack's default.
     ttl: AtomicU8,
     tuning: Tuning,
     nodelay: bool,
+}
+
+/// What listens in one shard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) shard: u16,
+    pub(crate) id: ListenerId,
 }
 
 impl TcpListener {
@@ -57,7 +70,7 @@ impl TcpListener {
     ) -> io::Result<Self> {
         let backlog = usize::try_from(backlog).unwrap_or(usize::MAX).max(1);
         let kept = tuning.clone();
-        Self::open(net, at, (kept, nodelay), |stack| {
+        Self::open(net, at, (kept, nodelay), |stack, at| {
             let options = ListenOptions {
                 backlog,
                 config: tuning.config(stack.tcp_config()),
@@ -72,29 +85,87 @@ impl TcpListener {
     pub(crate) fn listen_any(net: Net, port: Option<u16>, backlog: usize) -> io::Result<Self> {
         let at = (Ipv6Addr::UNSPECIFIED, port.unwrap_or(0)).into();
         let usual = (Tuning::default(), false);
-        Self::open(net, at, usual, |stack| stack.listen_any(port, backlog))
+        Self::open(net, at, usual, |stack, _| stack.listen_any(port, backlog))
     }
 
+    /// Listens in each shard, everywhere at the address that the first found.
     fn open(
         net: Net,
         at: SocketAddr,
         (tuning, nodelay): (Tuning, bool),
-        listen: impl FnOnce(&mut Stack) -> Result<ListenerId, ListenError>,
+        mut listen: impl FnMut(&mut Stack, SocketAddr) -> Result<ListenerId, ListenError>,
     ) -> io::Result<Self> {
-        let (id, local) = net.call(|shared, _| {
-            shared.check()?;
-            let id = listen(&mut shared.stack).map_err(error::listen)?;
-            shared.listeners.entry(id).or_default();
-            Ok::<_, io::Error>((id, shared.stack.listener_address(id).unwrap_or(at)))
-        })?;
-        Ok(Self {
+        let shards = net.shards();
+        // Dropped half made, it closes what there is.
+        let mut listener = Self {
             net,
-            id,
-            local,
+            parts: Vec::with_capacity(usize::from(shards)),
+            next: AtomicUsize::new(0),
+            local: at,
             ttl: AtomicU8::new(tuning.ttl.unwrap_or(0)),
             tuning,
             nodelay,
-        })
+        };
+        for shard in 0..shards {
+            let at = listener.local;
+            let (id, local) = listener.net.call_on(shard, |shared, _| {
+                shared.check()?;
+                let id = listen(&mut shared.stack, at).map_err(error::listen)?;
+                shared.listeners.entry(id).or_default();
+                Ok::<_, io::Error>((id, shared.stack.listener_address(id).unwrap_or(at)))
+            })?;
+            listener.parts.push(Part { shard, id });
+            listener.local = local;
+        }
+        Ok(listener)
+    }
+
+    /// Takes it apart: a listener for each shard of its net, in order, to be given to a task next to that shard's driver
+    /// ([`Net::runtime`]). Each hears of the connections of its shard alone, so all are to be asked, as with sockets that
+    /// share a port by `SO_REUSEPORT`; where one is dropped, what falls to its shard is refused.
+    #[must_use]
+    pub fn per_shard(mut self) -> Vec<Self> {
+        let parts = std::mem::take(&mut self.parts);
+        let one = |part| Self {
+            net: self.net.clone(),
+            parts: vec![part],
+            next: AtomicUsize::new(0),
+            local: self.local,
+            ttl: AtomicU8::new(self.ttl.load(Ordering::Relaxed)),
+            tuning: self.tuning.clone(),
+            nodelay: self.nodelay,
+        };
+        parts.into_iter().map(one).collect()
+    }
+
+    /// The shards that it listens in.
+    pub(crate) fn shards(&self) -> Range<u16> {
+        let first = self.parts.first().map_or(0, |part| part.shard);
+        let last = self.parts.last().map_or(0, |part| part.shard);
+        first..last.saturating_add(1)
+    }
+
+    /// Asks its parts, each time another first, until one has something.
+    pub(crate) fn ask<R>(
+        &self,
+        mut ask: impl FnMut(&mut Shared, Part) -> io::Result<Option<R>>,
+    ) -> io::Result<Option<R>> {
+        let first = self.next.load(Ordering::Relaxed);
+        for at in 0..self.parts.len() {
+            let at = first.wrapping_add(at) % self.parts.len();
+            let Some(&part) = self.parts.get(at) else {
+                continue;
+            };
+            let found = self.net.call_on(part.shard, |shared, _| {
+                shared.check()?;
+                ask(shared, part)
+            })?;
+            if found.is_some() {
+                self.next.store(at.wrapping_add(1), Ordering::Relaxed);
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     /// The next connection, and its peer's address.
@@ -122,8 +193,8 @@ impl TcpListener {
     /// # Errors
     /// As [`TcpListener::accept`].
     pub fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
-        self.poll_with(cx, |shared| {
-            if let Some(waiters) = shared.listeners.get_mut(&self.id) {
+        self.poll_with(cx, |shared, id| {
+            if let Some(waiters) = shared.listeners.get_mut(&id) {
                 waiters.set_task(cx.waker());
             }
         })
@@ -134,7 +205,7 @@ impl TcpListener {
     /// # Errors
     /// `WouldBlock`: none waits; or the net is over.
     pub(crate) fn try_accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let adopted = self.net.call(|shared, _| self.take(shared))?;
+        let adopted = self.ask(|shared, part| Ok(self.take(shared, part.id)))?;
         let adopted = adopted.ok_or(io::ErrorKind::WouldBlock)?;
         Ok(self.stream(&adopted))
     }
@@ -142,28 +213,29 @@ impl TcpListener {
     fn poll_with(
         &self,
         cx: &Context<'_>,
-        wait: impl FnOnce(&mut Shared),
+        mut wait: impl FnMut(&mut Shared, ListenerId),
     ) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
         // `poll_proceed` wants the context mutably; a copy of it names the same task.
         let budget = ready!(coop::poll_proceed(&mut Context::from_waker(cx.waker())));
-        let taken = self.net.call(|shared, _| match self.take(shared) {
-            Ok(None) => {
-                wait(shared);
-                Poll::Pending
+        let taken = self.ask(|shared, part| {
+            let taken = self.take(shared, part.id);
+            if taken.is_none() {
+                wait(shared, part.id);
             }
-            Ok(Some(adopted)) => Poll::Ready(Ok(adopted)),
-            Err(error) => Poll::Ready(Err(error)),
+            Ok(taken)
         });
-        if taken.is_ready() {
-            budget.made_progress();
-        }
-        taken.map_ok(|adopted| self.stream(&adopted))
+        let taken = match taken {
+            Ok(None) => return Poll::Pending,
+            Ok(Some(adopted)) => Ok(self.stream(&adopted)),
+            Err(error) => Err(error),
+        };
+        budget.made_progress();
+        Poll::Ready(taken)
     }
 
-    /// Takes a connection from the accept queue.
-    fn take(&self, shared: &mut Shared) -> io::Result<Option<Adopted>> {
-        shared.check()?;
-        while let Some(id) = shared.stack.accept(self.id) {
+    /// Takes a connection from the accept queue of a part.
+    fn take(&self, shared: &mut Shared, listener: ListenerId) -> Option<Adopted> {
+        while let Some(id) = shared.stack.accept(listener) {
             let Some(adopted) = self.net.adopt(shared, id) else {
                 continue;
             };
@@ -185,9 +257,9 @@ impl TcpListener {
             if self.nodelay {
                 shared.stack.set_nodelay(now, id, true);
             }
-            return Ok(Some(adopted));
+            return Some(adopted);
         }
-        Ok(None)
+        None
     }
 
     /// Outside of the lock, which dropping a stream takes.
@@ -230,21 +302,27 @@ impl TcpListener {
     pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
         let ttl = error::ttl(ttl)?;
         self.ttl.store(ttl, Ordering::Relaxed);
-        self.net
-            .call(|shared, _| shared.stack.set_listener_ttl(self.id, Some(ttl)));
+        for part in &self.parts {
+            self.net.call_on(part.shard, |shared, _| {
+                shared.stack.set_listener_ttl(part.id, Some(ttl));
+            });
+        }
         Ok(())
     }
 }
 
 impl Drop for TcpListener {
     fn drop(&mut self) {
-        self.net.call(|shared, now| {
-            shared.listeners.remove(&self.id);
-            shared.asked.remove(&self.id);
-            if shared.over.is_none() {
-                shared.stack.close_listener(now, self.id);
-            }
-        });
+        // The first shard's last: it is the one that finds out whether the address is free.
+        for part in self.parts.iter().rev() {
+            self.net.call_on(part.shard, |shared, now| {
+                shared.listeners.remove(&part.id);
+                shared.asked.remove(&part.id);
+                if shared.over.is_none() {
+                    shared.stack.close_listener(now, part.id);
+                }
+            });
+        }
     }
 }
 
@@ -267,9 +345,9 @@ impl Future for Accepting<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let Self { listener, key } = self.get_mut();
-        listener.poll_with(cx, |shared| {
+        listener.poll_with(cx, |shared, id| {
             let key = *key.get_or_insert_with(|| shared.waiter_key());
-            if let Some(waiters) = shared.listeners.get_mut(&listener.id) {
+            if let Some(waiters) = shared.listeners.get_mut(&id) {
                 waiters.set_future(key, cx.waker());
             }
         })
@@ -279,9 +357,11 @@ impl Future for Accepting<'_> {
 impl Drop for Accepting<'_> {
     fn drop(&mut self) {
         let Some(key) = self.key else { return };
-        let mut shared = self.listener.net.core().lock();
-        if let Some(waiters) = shared.listeners.get_mut(&self.listener.id) {
-            waiters.remove(key);
+        for part in &self.listener.parts {
+            let mut shared = self.listener.net.core_of(part.shard).lock();
+            if let Some(waiters) = shared.listeners.get_mut(&part.id) {
+                waiters.remove(key);
+            }
         }
     }
 }

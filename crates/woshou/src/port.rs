@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::time::Duration;
 
-use woshou_link::{Device, Outgoing};
-use woshou_stack::{LinkId, Transmit};
+use woshou_link::{Device, DeviceInfo, Outgoing};
+use woshou_stack::{LinkId, Medium, Transmit};
 use woshou_tcp::Instant;
 
 /// Frames that wait for a full device; more are dropped and counted.
@@ -61,10 +61,14 @@ struct Frame {
 pub(crate) struct Port {
     pub(crate) id: LinkId,
     pub(crate) device: Box<dyn Device>,
+    /// What its frames are.
+    pub(crate) medium: Medium,
     waiting: VecDeque<Frame>,
     spare: Vec<u8>,
     /// Frames that the device refused or that found its queue full.
     pub(crate) lost: u64,
+    /// Frames are read from it; not where another shard does that, or once it failed.
+    pub(crate) reads: bool,
     /// Its reading side failed: nothing comes from there any more.
     pub(crate) broken: bool,
     bucket: Option<Bucket>,
@@ -72,16 +76,23 @@ pub(crate) struct Port {
 
 impl Port {
     pub(crate) fn new(id: LinkId, device: Box<dyn Device>) -> Self {
-        let bucket = device.info().queue.map(Bucket::new);
+        let info = device.info();
         Self {
             id,
-            bucket,
+            bucket: info.queue.map(Bucket::new),
+            medium: medium(&info),
             device,
             waiting: VecDeque::new(),
             spare: Vec::new(),
             lost: 0,
+            reads: true,
             broken: false,
         }
+    }
+
+    /// Nothing comes from there any more.
+    pub(crate) fn break_off(&mut self) {
+        (self.broken, self.reads) = (true, false);
     }
 
     /// Whether frames wait for the device.
@@ -163,6 +174,14 @@ impl Port {
     }
 }
 
+/// What the stack calls the device's frames.
+pub(crate) const fn medium(info: &DeviceInfo) -> Medium {
+    match info.medium {
+        woshou_link::Medium::Ip => Medium::Ip,
+        woshou_link::Medium::Ethernet { mac } => Medium::Ethernet { mac },
+    }
+}
+
 /// `Device::send`, again when a signal interrupted it.
 fn send(device: &mut dyn Device, outgoing: &Outgoing<'_>) -> io::Result<()> {
     loop {
@@ -178,7 +197,7 @@ mod tests {
     use super::*;
     use std::sync::{Arc, Mutex};
     use std::task::Waker;
-    use woshou_link::{DeviceInfo, Medium, Readiness, Received};
+    use woshou_link::{Medium, Readiness, Received};
     use woshou_stack::PartialChecksum;
 
     /// What a device saw, and how much room it has.

@@ -2,10 +2,11 @@
 
 use std::io::{self, ErrorKind};
 
-use woshou_stack::Packet;
+use bytes::Bytes;
 use woshou_tcp::Instant;
 
 use crate::buffers::LEND_FROM;
+use crate::crew::How;
 use crate::shared::Shared;
 
 /// Frames taken from a device before others get the lock, and other tasks the thread. Each batch is acknowledged once.
@@ -32,10 +33,10 @@ impl Shared {
             if octets >= BATCH_OCTETS {
                 break;
             }
-            let Some(port) = self.ports.get_mut(index).filter(|port| !port.broken) else {
+            let Some(port) = self.ports.get_mut(index).filter(|port| port.reads) else {
                 return Reading::Dry;
             };
-            let link = port.id;
+            let (link, medium) = (port.id, port.medium);
             let mut buffer = self.buffers.take();
             let received = match port.device.recv(&mut buffer) {
                 Ok(received) => received,
@@ -50,23 +51,43 @@ impl Shared {
             };
             self.heard = true;
             octets += received.len;
-            let packet = |octets, owner| Packet {
-                octets,
-                owner,
+            let how = How {
+                link,
+                medium,
                 checksum_valid: received.checksum_valid,
                 segment_size: received.segment_size,
             };
             if received.len >= LEND_FROM {
                 let frame = self.buffers.lend(buffer, received.len);
-                let packet = packet(&frame, Some(&frame));
-                self.stack.handle_packet(now, link, packet);
+                self.take_in(now, &how, &frame, Some(&frame));
             } else {
                 let frame = buffer.get(..received.len).unwrap_or_default();
-                self.stack.handle_packet(now, link, packet(frame, None));
+                self.take_in(now, &how, frame, None);
                 self.buffers.give(buffer);
             }
         }
         // `settle` sends what the batch calls for: everything is processed before it is acknowledged (RFC 9293 MUST-59).
         Reading::More
+    }
+
+    /// A frame from a device: for this shard's stack, or for another's.
+    fn take_in(&mut self, now: Instant, how: &How, octets: &[u8], owner: Option<&Bytes>) {
+        if let Some(member) = &mut self.member
+            && !member.keeps(how, octets, owner)
+        {
+            return;
+        }
+        let packet = how.packet(octets, owner);
+        self.stack.handle_packet(now, how.link, packet);
+        if let Some(member) = &mut self.member {
+            member.leave_strays(&mut self.stack);
+        }
+    }
+
+    /// Takes what other shards left for this one.
+    pub(crate) fn receive_from_others(&mut self, now: Instant) {
+        if let Some(member) = &mut self.member {
+            self.heard |= member.empty_inbox(now, &mut self.stack);
+        }
     }
 }

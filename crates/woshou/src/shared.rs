@@ -17,6 +17,7 @@ use woshou_stack::{ConnId, Event, IncomingId, ListenerId, Stack};
 use woshou_tcp::{Instant, State, Wake};
 
 use crate::buffers::Buffers;
+use crate::crew::Member;
 use crate::error::Over;
 use crate::options::TcpKeepalive;
 use crate::port::Port;
@@ -107,13 +108,23 @@ pub(crate) struct Shared {
     pub(crate) abandoned: bool,
     /// Why the net works no more.
     pub(crate) over: Option<Over>,
+    /// Which of the net's shards this is.
+    pub(crate) number: u16,
+    /// Its place among them, where there are several.
+    pub(crate) member: Option<Box<Member>>,
     next_key: u64,
     origin: TokioInstant,
     last: Instant,
 }
 
 impl Shared {
-    pub(crate) fn new(stack: Stack, ports: Vec<Port>) -> Self {
+    /// Shard `number` of a net whose time begins at `origin`.
+    pub(crate) fn new(
+        stack: Stack,
+        ports: Vec<Port>,
+        (number, member): (u16, Option<Box<Member>>),
+        origin: TokioInstant,
+    ) -> Self {
         Self {
             stack,
             ports,
@@ -130,8 +141,11 @@ impl Shared {
             armed: None,
             abandoned: false,
             over: None,
-            next_key: 0,
-            origin: TokioInstant::now(),
+            number,
+            member,
+            // One future may wait in several shards by one key.
+            next_key: u64::from(number) << 48,
+            origin,
             last: Instant::ZERO,
         }
     }
@@ -191,6 +205,9 @@ impl Shared {
         };
         if late || blocked || self.is_watched() {
             self.wake_driver(wakes);
+        }
+        if let Some(member) = &mut self.member {
+            member.ring(wakes);
         }
     }
 
@@ -264,7 +281,13 @@ impl Shared {
             // The driver meets the same error.
             let _ = self.receive(index, now);
         }
+        self.receive_from_others(now);
         true
+    }
+
+    /// Whether memory is kept for the next frames.
+    pub(crate) fn keeps_buffers(&self) -> bool {
+        self.stack.free_chunks() > 0 || self.buffers.holds_any() || self.member.is_some()
     }
 
     /// Whether someone waits for the net to be idle.

@@ -98,24 +98,23 @@ impl TcpSocket {
     pub async fn connect(self, addr: SocketAddr) -> io::Result<TcpStream> {
         let options = self.options().clone();
         let net = self.net()?;
-        let adopted = net.call(|shared, now| {
-            shared.check()?;
+        let adopted = net.open(addr, options.local, |shared, now| {
             let config = options.tuning.config(shared.stack.tcp_config());
             let id = shared
                 .stack
-                .connect_with(now, addr, options.local, config)
-                .map_err(error::connect)?;
+                .connect_with(now, addr, options.local, config)?;
             options.tuning.apply(&mut shared.stack, now, id);
-            let adopted = net.adopt(shared, id);
-            let times = options.tuning.keepalive_times;
-            if let Some(socket) = shared.sockets.get_mut(&id)
-                && (options.linger.is_some() || times != TcpKeepalive::default())
-            {
-                (socket.linger, socket.keepalive) = (options.linger, times);
-            }
-            adopted.ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionAborted))
+            Ok(id)
         })?;
         let stream = TcpStream::new(net.clone(), &adopted);
+        let times = options.tuning.keepalive_times;
+        if options.linger.is_some() || times != TcpKeepalive::default() {
+            stream.look(|shared, id| {
+                if let Some(socket) = shared.sockets.get_mut(&id) {
+                    (socket.linger, socket.keepalive) = (options.linger, times);
+                }
+            });
+        }
         stream.opened().await?;
         if options.nodelay {
             stream.set_nodelay(true)?;

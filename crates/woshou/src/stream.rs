@@ -37,6 +37,8 @@ pub struct TcpStream {
     id: ConnId,
     /// Local end and peer: in half the room of two addresses.
     ends: PackedEndpoints,
+    /// Of the net.
+    shard: u16,
     /// `blocking`'s shutdown of the reading direction, which TCP itself knows nothing of.
     deaf: AtomicBool,
 }
@@ -56,6 +58,7 @@ impl TcpStream {
             net,
             id: adopted.id,
             ends: PackedEndpoints::new(&adopted.endpoints),
+            shard: adopted.shard,
             deaf: AtomicBool::new(false),
         }
     }
@@ -83,12 +86,20 @@ impl TcpStream {
     }
 
     pub(crate) fn call<R>(&self, call: impl FnOnce(&mut Shared, Instant, ConnId) -> R) -> R {
-        self.net.call(|shared, now| call(shared, now, self.id))
+        self.net
+            .call_on(self.shard, |shared, now| call(shared, now, self.id))
     }
 
     /// A look that changes nothing, and so sends nothing.
     pub(crate) fn look<R>(&self, look: impl FnOnce(&mut Shared, ConnId) -> R) -> R {
-        look(&mut self.net.core().lock(), self.id)
+        look(&mut self.net.core_of(self.shard).lock(), self.id)
+    }
+
+    /// The shard of its net that it belongs to ([`crate::net::Builder::shards`]), from 0 on: what runs on that shard's
+    /// runtime ([`Net::runtime`]) never waits for its lock.
+    #[must_use]
+    pub const fn shard(&self) -> u16 {
+        self.shard
     }
 
     // ---- reading ----

@@ -8,14 +8,12 @@ use std::thread;
 
 use tokio::runtime::Handle;
 use woshou_link::Device;
-use woshou_stack::{Cidr, Config, LinkConfig, LinkId, Medium, Stack};
+use woshou_stack::{Cidr, Config};
 use woshou_tcp::Observer;
 use woshou_tcp::congestion::CongestionFactory;
 
+use super::make::Plan;
 use crate::Net;
-use crate::driver::{Driver, descriptor};
-use crate::port::Port;
-use crate::shared::{Core, Shared};
 
 /// TCP as a program for the kernel's sockets expects it: [`woshou_tcp::Config::default`], but an ICMP unreachable ends
 /// a `connect` at once, as every kernel does (RFC 5461), instead of after three minutes (RFC 9293 MUST-56).
@@ -30,18 +28,20 @@ pub fn socket_config() -> woshou_tcp::Config {
 /// Collects what a [`Net`] is made of.
 #[must_use = "a builder does nothing until it is spawned"]
 pub struct Builder {
-    config: Config,
-    seed: Option<[u8; 32]>,
-    links: Vec<Link>,
-    observer: Option<Box<dyn Observer + Send>>,
-    precise_timers: Option<bool>,
+    pub(super) config: Config,
+    pub(super) seed: Option<[u8; 32]>,
+    pub(super) links: Vec<Link>,
+    pub(super) observer: Option<Box<dyn Observer + Send>>,
+    pub(super) precise_timers: Option<bool>,
+    pub(super) shards: u16,
 }
 
-struct Link {
-    device: Box<dyn Device>,
-    addresses: Vec<Cidr>,
-    routes: Vec<(Cidr, Option<IpAddr>)>,
-    any_ip: bool,
+pub(super) struct Link {
+    /// One for each shard, or one for all.
+    pub(super) queues: Vec<Box<dyn Device>>,
+    pub(super) addresses: Vec<Cidr>,
+    pub(super) routes: Vec<(Cidr, Option<IpAddr>)>,
+    pub(super) any_ip: bool,
 }
 
 impl fmt::Debug for Builder {
@@ -64,18 +64,30 @@ impl Builder {
             links: Vec::new(),
             observer: None,
             precise_timers: None,
+            shards: 1,
         }
     }
 
     /// Adds a device and our addresses on it. May be called several times; at least once.
     pub fn device(
-        mut self,
+        self,
         device: Box<dyn Device>,
+        addresses: impl IntoIterator<Item = Cidr>,
+    ) -> Self {
+        self.queues(vec![device], addresses)
+    }
+
+    /// As [`Builder::device`], a device of several queues ([`Tun::open_queues`](crate::link::Tun::open_queues)): one for each
+    /// of [`Builder::shards`], or fewer; shards beyond the last share the first. Each shard reads its queue and writes to it. A
+    /// packet may come by any of them.
+    pub fn queues(
+        mut self,
+        queues: Vec<Box<dyn Device>>,
         addresses: impl IntoIterator<Item = Cidr>,
     ) -> Self {
         let addresses = addresses.into_iter().collect();
         self.links.push(Link {
-            device,
+            queues,
             addresses,
             routes: Vec::new(),
             any_ip: false,
@@ -146,6 +158,25 @@ impl Builder {
         self
     }
 
+    /// Divides the net among so many cores: each shard has a stack, a lock and a driver of its own and shares nothing, and
+    /// each connection belongs to one of them by a keyed hash of its four-tuple. Default 1; 0 counts as 1.
+    ///
+    /// What is read where: [`Builder::spawn`] drives all shards as tasks of the current runtime, which runs them on as many
+    /// threads as it has; [`Builder::spawn_thread`] makes a thread for each; [`Builder::spawn_on`] takes the runtimes that it is
+    /// given. Streams work from any task of any runtime; a task next to its stream's driver
+    /// ([`TcpStream::shard`](crate::TcpStream::shard), [`Net::runtime`]) never waits for its lock.
+    ///
+    /// A packet that comes by another shard's queue is handed over, at most 1,024 at a time
+    /// ([`NetCounters::handed_over`](super::NetCounters::handed_over)). So a device with one queue works too: its first shard
+    /// reads it for all.
+    ///
+    /// [`Builder::memory`] and the other limits of [`Config`] that count for the whole stack are divided by their number (at
+    /// least 1 MiB of memory each); a listener has its backlog in each shard, as with `SO_REUSEPORT`.
+    pub fn shards(mut self, shards: u16) -> Self {
+        self.shards = shards.max(1);
+        self
+    }
+
     /// Where sequence numbers, ports and secrets come from. Default: the system's random numbers. A fixed seed is
     /// for tests only: a peer who knows it can guess every sequence number.
     pub fn seed(mut self, seed: [u8; 32]) -> Self {
@@ -168,11 +199,12 @@ impl Builder {
         self
     }
 
-    /// Makes the net, driven by a task of the current tokio runtime, which needs its timer (`enable_time`) and,
+    /// Makes the net, driven by a task (each shard by one) of the current tokio runtime, which needs its timer (`enable_time`) and,
     /// for devices with a descriptor, its I/O (`enable_io`).
     ///
     /// # Errors
-    /// No device was added; there is no current runtime; no random numbers; no descriptor is free.
+    /// No device was added, or one with more queues than shards; there is no current runtime; no random numbers; no
+    /// descriptor is free.
     ///
     /// # Panics
     /// As tokio does, when the runtime lacks its timer or I/O.
@@ -183,77 +215,47 @@ impl Builder {
                 format!("{error}; use Builder::spawn_thread outside of tokio"),
             )
         })?;
-        let (net, driver) = self.make()?;
-        runtime.spawn(driver);
-        Ok(net)
+        Plan::new(self)?.spawn(&[runtime])
     }
 
-    /// Makes the net, driven by a thread of its own: for programs without tokio ([`crate::blocking`]).
+    /// Makes the net, each shard driven by a task of one of `runtimes`, in turn. For runtimes of one thread, which the
+    /// caller may have bound to a core: each drives its shards while it runs `block_on`.
+    ///
+    /// # Errors
+    /// As [`Builder::spawn`]; there is no runtime.
+    ///
+    /// # Panics
+    /// As [`Builder::spawn`].
+    pub fn spawn_on(self, runtimes: &[Handle]) -> io::Result<Net> {
+        if runtimes.is_empty() {
+            let why = "Builder::spawn_on needs a runtime at least";
+            return Err(io::Error::new(ErrorKind::InvalidInput, why));
+        }
+        Plan::new(self)?.spawn(runtimes)
+    }
+
+    /// Makes the net, driven by a thread of its own, each shard by one, with a runtime of one thread: for programs without
+    /// tokio ([`crate::blocking`]), and to use several cores. Other tasks may be spawned there ([`Net::runtime`]); they are
+    /// dropped when the net is over.
     ///
     /// # Errors
     /// As [`Builder::spawn`]; and when no thread can be made.
     pub fn spawn_thread(self) -> io::Result<Net> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?;
-        let (net, driver) = {
-            let _entered = runtime.enter();
-            self.make()?
+        let runtime = || {
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
         };
-        thread::Builder::new()
-            .name("woshou".to_owned())
-            .spawn(move || runtime.block_on(driver))
-            .map(|_running_until_the_net_is_over| net)
-    }
-
-    fn make(self) -> io::Result<(Net, Driver)> {
-        if self.links.is_empty() {
-            return Err(io::Error::new(
-                ErrorKind::InvalidInput,
-                "a woshou net needs a device: call Builder::device",
-            ));
+        let runtimes: Vec<_> = (0..self.shards)
+            .map(|_| runtime())
+            .collect::<io::Result<_>>()?;
+        let handles: Vec<_> = runtimes.iter().map(|one| one.handle().clone()).collect();
+        let (net, drivers) = Plan::new(self)?.drivers(&handles)?;
+        for (runtime, driver) in runtimes.into_iter().zip(drivers) {
+            thread::Builder::new()
+                .name("woshou".to_owned())
+                .spawn(move || runtime.block_on(driver))?;
         }
-        let seed = match self.seed {
-            Some(seed) => seed,
-            None => {
-                let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(io::Error::other)?;
-                seed
-            }
-        };
-        let mut stack = Stack::new(Arc::new(self.config), seed);
-        stack.set_observer(self.observer);
-        let mut descriptors = Vec::with_capacity(self.links.len());
-        let mut ports = Vec::with_capacity(self.links.len());
-        for link in self.links {
-            descriptors.push(descriptor(link.device.as_ref())?);
-            let id = add_link(&mut stack, &link);
-            ports.push(Port::new(id, link.device));
-        }
-        let core = Arc::new(Core::new(Shared::new(stack, ports)));
-        let precise = self
-            .precise_timers
-            .unwrap_or_else(|| descriptors.iter().any(Option::is_some));
-        let driver = Driver::new(Arc::clone(&core), descriptors, precise)?;
-        Ok((Net::new(core), driver))
+        Ok(net)
     }
-}
-
-fn add_link(stack: &mut Stack, link: &Link) -> LinkId {
-    let info = link.device.info();
-    let id = stack.add_link(LinkConfig {
-        medium: match info.medium {
-            woshou_link::Medium::Ip => Medium::Ip,
-            woshou_link::Medium::Ethernet { mac } => Medium::Ethernet { mac },
-        },
-        mtu: info.mtu,
-        addresses: link.addresses.clone(),
-        checksum_offload: info.checksum_offload,
-        gso_max: info.gso_max,
-    });
-    stack.set_any_ip(id, link.any_ip);
-    for (to, via) in &link.routes {
-        stack.add_route(*to, id, *via);
-    }
-    id
 }

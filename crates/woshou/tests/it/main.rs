@@ -17,6 +17,7 @@
 //! | `std::net`'s blocking form | `blocking` |
 //! | `SockRef`, urgent data, errors told apart | `user` |
 //! | many tasks, many connections | `transfer::a_thousand_connections_at_once` |
+//! | several shards | `shards` |
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod any;
@@ -28,6 +29,7 @@ mod http;
 mod life;
 mod nets;
 mod options;
+mod shards;
 mod stream;
 mod tls;
 mod transfer;
