@@ -273,7 +273,16 @@ impl Table {
     }
 
     /// The next that hears that there is memory again.
+    #[inline]
     pub(crate) fn next_pressed(&mut self) -> Option<ConnId> {
+        // Asked after every packet.
+        if self.pressed.capacity() == 0 {
+            return None;
+        }
+        self.next_of_pressed()
+    }
+
+    fn next_of_pressed(&mut self) -> Option<ConnId> {
         loop {
             let Some(id) = self.pressed.pop_front() else {
                 self.pressed = VecDeque::new();

@@ -20,11 +20,24 @@ pub(crate) struct Paws {
     pub(crate) recent: u32,
     /// When it was taken.
     pub(crate) recent_at: Instant,
+    #[expect(dead_code, reason = "it is there for the size of `Option<Paws>` alone")]
+    there: There,
+}
+
+/// A value that leaves others unused: an `Option` of what holds it is no larger.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum There {
+    Yes = 1,
 }
 
 impl Paws {
     pub(crate) const fn new(recent: u32, recent_at: Instant) -> Self {
-        Self { recent, recent_at }
+        Self {
+            recent,
+            recent_at,
+            there: There::Yes,
+        }
     }
 
     /// RFC 7323 section 5.3, R1, and section 3.2 for the missing option. A RST is never refused for its timestamp, and a SYN

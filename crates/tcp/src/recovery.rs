@@ -387,7 +387,7 @@ impl Recovery {
     /// SND.UNA stands where a range begins that SACK reported: the peer has dropped it again (RFC 2018 section 8). It is
     /// sent again; others that SACK reported count until SND.UNA comes to them, or the timer fires.
     pub(crate) fn check_reneging(&mut self, send: &mut Send) {
-        if send.in_flight.forget_first_sack() {
+        if send.in_flight.has_sacked() && send.in_flight.forget_first_sack() {
             self.owed = Some(Reason::LossRecovery);
         }
     }

@@ -1,5 +1,6 @@
 //! The round-trip estimator and the retransmission timeout (RFC 6298).
 
+use core::num::NonZeroU64;
 use core::time::Duration;
 
 /// SRTT, RTTVAR and RTO of one connection.
@@ -8,7 +9,8 @@ use core::time::Duration;
 /// [`backed_off`](Self::backed_off).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RttEstimator {
-    srtt: Option<u64>,
+    /// Not zero once there was a sample: none is.
+    srtt: Option<NonZeroU64>,
     rttvar: u64,
     rto: u64,
     min_rtt: u64,
@@ -40,7 +42,7 @@ impl RttEstimator {
         self.min_rto = nanos(min_rto);
         self.max_rto = nanos(max_rto).max(GRANULARITY);
         if let Some(srtt) = self.srtt {
-            self.rto = self.timeout_of(srtt);
+            self.rto = self.timeout_of(srtt.get());
         }
     }
 
@@ -64,12 +66,13 @@ impl RttEstimator {
                 r
             }
             Some(srtt) => {
+                let srtt = srtt.get();
                 // alpha = 1/8, beta = 1/4; RTTVAR first, from the old SRTT.
                 self.rttvar = self.rttvar - self.rttvar / 4 + srtt.abs_diff(r) / 4;
                 srtt - srtt / 8 + r / 8
             }
         };
-        self.srtt = Some(srtt);
+        self.srtt = Some(NonZeroU64::new(srtt).unwrap_or(NonZeroU64::MIN));
         self.rto = self.timeout_of(srtt);
     }
 
@@ -91,7 +94,7 @@ impl RttEstimator {
     }
 
     pub(crate) fn srtt(&self) -> Option<Duration> {
-        self.srtt.map(Duration::from_nanos)
+        self.srtt.map(|srtt| Duration::from_nanos(srtt.get()))
     }
 
     pub(crate) fn rttvar(&self) -> Duration {

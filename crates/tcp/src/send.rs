@@ -74,6 +74,7 @@ impl Send {
     }
 
     /// The number of the first octet in the buffer.
+    #[inline]
     pub(crate) fn text_start(&self) -> SeqNum {
         if self.syn_acknowledged {
             self.una
@@ -83,12 +84,14 @@ impl Send {
     }
 
     /// The number after the last octet in the buffer.
+    #[inline]
     pub(crate) fn text_end(&self) -> SeqNum {
         // The buffer is far below 2^31 octets (the connection caps Config::send_buffer).
         self.text_start() + u32::try_from(self.buffer.len()).unwrap_or(u32::MAX >> 1)
     }
 
     /// Octets written and never sent.
+    #[inline]
     pub(crate) fn unsent(&self) -> u32 {
         let end = self.text_end();
         // Once the connection is over the buffer is empty, whatever was in flight.
@@ -100,6 +103,7 @@ impl Send {
     }
 
     /// Whether a FIN is still to be sent for the first time.
+    #[inline]
     pub(crate) fn fin_due(&self) -> bool {
         self.fin_queued && self.fin.is_none()
     }

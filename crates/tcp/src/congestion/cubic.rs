@@ -17,8 +17,8 @@ const L: u64 = 8;
 /// CUBIC's state. Windows are octets.
 #[derive(Clone, Debug)]
 pub struct Cubic {
-    mss: u64,
-    initial_window: u64,
+    mss: u32,
+    initial_window: u32,
     cwnd: u64,
     ssthresh: u64,
     limit: Limit,
@@ -87,6 +87,10 @@ impl Cubic {
         Factory { hystart: false }
     }
 
+    fn mss(&self) -> u64 {
+        u64::from(self.mss)
+    }
+
     /// beta_cubic times `octets`: 0.7 (section 4.6).
     fn decreased(octets: u64) -> u64 {
         // By parts: no window is too large for it.
@@ -97,8 +101,8 @@ impl Cubic {
     fn decrease(&mut self, least_segments: u64) {
         self.curve.on_decrease(self.cwnd);
         let decreased = Self::decreased(self.cwnd);
-        self.ssthresh = decreased.max(2 * self.mss);
-        self.cwnd = decreased.max(least_segments * self.mss);
+        self.ssthresh = decreased.max(2 * self.mss());
+        self.cwnd = decreased.max(least_segments * self.mss());
     }
 
     /// What a false alarm brings back: where a repair meets more trouble, what was before all of it.
@@ -133,7 +137,7 @@ impl Cubic {
             curve.forget_plateau();
         }
         self.limit.careful = true;
-        self.cwnd = self.mss;
+        self.cwnd = self.mss();
     }
 
     /// RFC 5681 section 4.1: RW = min(IW, cwnd). What was known of the path is where slow start ends (RFC 7661 section 4.3).
@@ -141,7 +145,9 @@ impl Cubic {
         if self.ssthresh != u64::MAX {
             self.ssthresh = self.ssthresh.max(self.cwnd - self.cwnd / 4);
         }
-        self.cwnd = self.cwnd.min(self.initial_window.max(self.mss));
+        self.cwnd = self
+            .cwnd
+            .min(u64::from(self.initial_window).max(self.mss()));
         if let Some(curve) = self.curve.made() {
             curve.end();
         }
@@ -158,10 +164,10 @@ impl Cubic {
 
     /// Slow start; returns the octets that were not used up by it.
     fn slow_start(&mut self, sample: &AckSample) -> u64 {
-        let counted = self.limit.of(sample.acked, self.mss, L);
+        let counted = self.limit.of(sample.acked, self.mss(), L);
         let first = self.ssthresh == u64::MAX;
         let Some(hystart) = self.hystart.as_mut().filter(|_| first) else {
-            let grown = slow_start::growth(self.cwnd, self.ssthresh, self.mss, counted);
+            let grown = slow_start::growth(self.cwnd, self.ssthresh, self.mss(), counted);
             self.cwnd += grown;
             return counted - grown;
         };
@@ -177,8 +183,8 @@ impl Cubic {
 impl CongestionFactory for Factory {
     fn make(&self, mss: u32, initial_window: u64) -> Box<dyn CongestionControl> {
         Box::new(Cubic {
-            mss: u64::from(mss).max(1),
-            initial_window,
+            mss: mss.max(1),
+            initial_window: u32::try_from(initial_window).unwrap_or(u32::MAX),
             cwnd: initial_window.max(u64::from(mss)),
             ssthresh: u64::MAX,
             limit: Limit::default(),
@@ -212,7 +218,8 @@ impl CongestionControl for Cubic {
                 rtt: sample.srtt.unwrap_or(Duration::ZERO),
                 acked,
             };
-            let growth = self.curve.growth(heard, self.cwnd, self.mss);
+            let mss = self.mss();
+            let growth = self.curve.growth(heard, self.cwnd, mss);
             self.cwnd = self.cwnd.saturating_add(growth);
         }
     }
@@ -238,7 +245,7 @@ impl CongestionControl for Cubic {
         if let Some(before) = &mut self.before {
             before.repaired = true;
         }
-        self.cwnd = self.cwnd.max(2 * self.mss);
+        self.cwnd = self.cwnd.max(2 * self.mss());
     }
 
     fn undo(&mut self, _now: Instant) {
@@ -261,7 +268,7 @@ impl CongestionControl for Cubic {
     }
 
     fn take_over(&mut self, now: Instant, window: u64, threshold: u64) {
-        self.cwnd = window.max(self.mss);
+        self.cwnd = window.max(self.mss());
         self.ssthresh = threshold;
         self.curve.cwnd_prior = window;
         self.heard_at = now;
@@ -272,8 +279,8 @@ impl CongestionControl for Cubic {
     }
 
     fn set_mss(&mut self, mss: u32) {
-        self.mss = u64::from(mss).max(1);
-        self.cwnd = self.cwnd.max(self.mss);
+        self.mss = mss.max(1);
+        self.cwnd = self.cwnd.max(self.mss());
     }
 
     fn window(&self) -> u64 {

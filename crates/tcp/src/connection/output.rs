@@ -243,6 +243,7 @@ impl Connection {
             } else if self.snd.in_flight.is_empty() {
                 self.shrink_unused(now);
             }
+            self.snd.in_flight.take_room(&mut cx.chunks);
             while self.snd.nxt != end {
                 let from = self.snd.nxt;
                 let text_left = end.distance_from(from) - u32::from(plan.fin);

@@ -1,5 +1,6 @@
 //! Text in order, waiting for the user: references to packets where they are worth keeping, copies where not.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -29,13 +30,17 @@ struct Piece {
     charged: usize,
 }
 
-/// The receive buffer: `queue` first, then `tail`.
+/// The receive buffer. Given back, it is a word and holds no heap memory.
 ///
 /// Read empty, it keeps its tail chunk, so that "a segment in, read, a segment in, read" allocates nothing.
 /// The owner calls [`give_back`](Self::give_back) where the connection falls silent: when a timer of it fires,
 /// and when the peer's FIN was read. It is harmless at any time.
 #[derive(Debug, Default)]
-pub(crate) struct ReceiveBuffer {
+pub(crate) struct ReceiveBuffer(Option<Box<Waiting>>);
+
+/// What waits for the user: `queue` first, then `tail`.
+#[derive(Debug, Default)]
+struct Waiting {
     /// None empty.
     queue: VecDeque<Piece>,
     /// Where small texts are copied to.
@@ -54,23 +59,69 @@ impl ReceiveBuffer {
     }
 
     /// Octets that can be read.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.0.as_deref().map_or(0, |waiting| waiting.len)
     }
 
     /// Appends `text`: by reference when its owner is worth keeping for it, else by copy.
     pub(crate) fn push(&mut self, text: Text<'_>) {
         match owner_to_keep(&text) {
             Some(owner) => self.push_bytes(owner.slice_ref(text.octets), owner.len()),
-            None => self.copy(text.octets),
+            None if text.octets.is_empty() => {}
+            None => self.0.get_or_insert_default().copy(text.octets),
         }
     }
 
     /// Appends `octets` without a copy; they keep `charged` octets of memory alive.
     pub(crate) fn push_bytes(&mut self, octets: Bytes, charged: usize) {
-        if octets.is_empty() {
-            return;
+        if !octets.is_empty() {
+            self.0.get_or_insert_default().push_bytes(octets, charged);
         }
+    }
+
+    /// Moves text into `into`; returns how many octets.
+    pub(crate) fn read(&mut self, into: &mut [u8]) -> usize {
+        self.0
+            .as_deref_mut()
+            .map_or(0, |waiting| waiting.read(into))
+    }
+
+    /// At most `max` octets without a copy; empty when there are none.
+    pub(crate) fn read_chunk(&mut self, max: usize) -> Bytes {
+        let waiting = self
+            .0
+            .as_deref_mut()
+            .filter(|waiting| max > 0 && waiting.len > 0);
+        waiting.map_or_else(Bytes::new, |waiting| waiting.read_chunk(max))
+    }
+
+    /// As `read`, leaving the text where it is.
+    pub(crate) fn peek(&self, into: &mut [u8]) -> usize {
+        self.0.as_deref().map_or(0, |waiting| waiting.peek(into))
+    }
+
+    /// Forgets all text and gives all memory back.
+    pub(crate) fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Gives back what an empty buffer keeps; does nothing while there is text.
+    #[inline]
+    pub(crate) fn give_back(&mut self) {
+        if self.len() == 0 {
+            self.clear();
+        }
+    }
+
+    /// Octets of heap memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.0.as_deref().map_or(0, Waiting::memory)
+    }
+}
+
+impl Waiting {
+    fn push_bytes(&mut self, octets: Bytes, charged: usize) {
         self.len += octets.len();
         self.queue_tail();
         self.enqueue(Piece { octets, charged });
@@ -125,8 +176,7 @@ impl ReceiveBuffer {
         self.queue.push_back(piece);
     }
 
-    /// Moves text into `into`; returns how many octets.
-    pub(crate) fn read(&mut self, into: &mut [u8]) -> usize {
+    fn read(&mut self, into: &mut [u8]) -> usize {
         let copied = self.peek(into);
         self.skip(copied);
         copied
@@ -149,11 +199,8 @@ impl ReceiveBuffer {
         self.tail.advance(left);
     }
 
-    /// At most `max` octets without a copy; empty when there are none.
-    pub(crate) fn read_chunk(&mut self, max: usize) -> Bytes {
-        if max == 0 || self.len == 0 {
-            return Bytes::new();
-        }
+    /// `max` and the text are not empty.
+    fn read_chunk(&mut self, max: usize) -> Bytes {
         let octets = match self.queue.front_mut() {
             Some(front) => front.octets.split_to(max.min(front.octets.len())),
             // What is handed out is the user's memory from now on.
@@ -171,8 +218,7 @@ impl ReceiveBuffer {
         octets
     }
 
-    /// As `read`, leaving the text where it is.
-    pub(crate) fn peek(&self, into: &mut [u8]) -> usize {
+    fn peek(&self, into: &mut [u8]) -> usize {
         let mut copied = 0;
         let pieces = self.queue.iter().map(|piece| &piece.octets[..]);
         for piece in pieces.chain([&self.tail[..]]) {
@@ -187,27 +233,18 @@ impl ReceiveBuffer {
         copied
     }
 
-    /// Forgets all text and gives all memory back.
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    /// Gives back what an empty buffer keeps; does nothing while there is text.
-    pub(crate) fn give_back(&mut self) {
-        if self.len == 0 {
-            self.clear();
-        }
-    }
-
-    /// Octets of heap memory held.
-    pub(crate) fn memory(&self) -> usize {
-        self.queue_charged + self.tail_charged + self.queue.capacity() * size_of::<Piece>()
+    /// Octets of heap memory held, itself included.
+    fn memory(&self) -> usize {
+        size_of::<Self>()
+            + self.queue_charged
+            + self.tail_charged
+            + self.queue.capacity() * size_of::<Piece>()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{LEAST_CHUNK, LEAST_KEPT, MOST_CHUNK, ReceiveBuffer};
+    use super::{LEAST_CHUNK, LEAST_KEPT, MOST_CHUNK, ReceiveBuffer, Waiting};
     use crate::segment::Text;
     use bytes::Bytes;
     use proptest::prelude::*;
@@ -337,7 +374,7 @@ mod tests {
                 owner: None,
             });
             assert_eq!(buffer.read(&mut into), 1448);
-            assert_eq!(buffer.memory(), LEAST_CHUNK);
+            assert_eq!(buffer.memory(), LEAST_CHUNK + size_of::<Waiting>());
         }
         buffer.give_back();
         assert_eq!(buffer.memory(), 0);

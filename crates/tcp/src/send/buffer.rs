@@ -1,17 +1,18 @@
 //! Octets that the user wrote and the peer has not acknowledged yet, from SND.UNA on.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::cell::Cell;
 
 use bytes::{Buf, Bytes};
 
-use super::pool::{CHUNK as MOST_CHUNK, ChunkPool};
+use super::pool::{CHUNK as MOST_CHUNK, FIRST as LEAST_CHUNK, Pool};
 
-/// The first chunk: a short request costs no more.
-const LEAST_CHUNK: usize = 2 * 1024;
 /// Octets handed over by reference are copied when they are fewer: a packet is taken from two chunks at most.
 const LEAST_GIVEN: usize = 16 * 1024;
+/// Queues with room for more chunks than this are not kept for others: bulk transfers end rarely.
+const MOST_KEPT: usize = 8;
 
 /// Where the octets of a chunk lie.
 #[derive(Debug)]
@@ -55,12 +56,17 @@ impl Chunk {
     }
 }
 
-/// Where whole chunks come from and go to, if there is such a place.
-pub(crate) type Pool<'a> = Option<&'a mut ChunkPool>;
-
-/// The send buffer. Offsets are octets after SND.UNA. Empty, it holds no heap memory.
+/// The send buffer. Offsets are octets after SND.UNA. Empty, it is a word and holds no heap memory.
 #[derive(Debug, Default)]
 pub(crate) struct SendBuffer {
+    queue: Option<Box<Queue>>,
+    /// As the queue's own: asked for more often than anything else.
+    len: u32,
+}
+
+/// What waits in a send buffer.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
     /// In stream order, none empty, only the last with room.
     chunks: VecDeque<Chunk>,
     /// Stream position of the first unacknowledged octet: it lies in the first chunk.
@@ -77,7 +83,111 @@ impl SendBuffer {
     }
 
     /// Octets written and not yet acknowledged.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// The queue, one that served before if there is.
+    fn queue(&mut self, pool: &mut Pool<'_>) -> &mut Queue {
+        self.queue.get_or_insert_with(|| {
+            let known = pool.as_deref_mut().and_then(|pool| pool.queues.take());
+            known.unwrap_or_default()
+        })
+    }
+
+    /// Takes as many of `octets` as keep `len()` at or below `limit`; returns how many.
+    pub(crate) fn write(&mut self, octets: &[u8], limit: usize, pool: &mut Pool<'_>) -> usize {
+        if octets.is_empty() || limit == 0 {
+            return 0;
+        }
+        let queue = self.queue(pool);
+        let taken = queue.write(octets, limit, pool);
+        self.len = queue.len;
+        taken
+    }
+
+    /// As [`Self::write`], without a copy where that pays; what is taken is taken off `chunk`.
+    pub(crate) fn write_chunk(
+        &mut self,
+        chunk: &mut Bytes,
+        limit: usize,
+        pool: &mut Pool<'_>,
+    ) -> usize {
+        if chunk.is_empty() || limit == 0 {
+            return 0;
+        }
+        let queue = self.queue(pool);
+        let taken = queue.write_chunk(chunk, limit, pool);
+        self.len = queue.len;
+        taken
+    }
+
+    /// The first `octets` octets are acknowledged: forgets them.
+    pub(crate) fn release(&mut self, octets: usize, pool: &mut Pool<'_>) {
+        let Some(queue) = self.queue.as_deref_mut() else {
+            return;
+        };
+        queue.release(octets, pool);
+        self.len = queue.len;
+        self.give_back(pool);
+    }
+
+    /// An idle connection holds no buffers.
+    #[inline]
+    fn give_back(&mut self, pool: &mut Pool<'_>) {
+        let Some(mut queue) = self.queue.take_if(|queue| queue.len == 0) else {
+            return;
+        };
+        if let Some(pool) = pool
+            .as_deref_mut()
+            .filter(|_| queue.chunks.capacity() <= MOST_KEPT)
+        {
+            queue.last_look = Cell::new(0);
+            pool.queues.give(queue);
+        }
+    }
+
+    /// `len` octets from `offset` on, as at most two slices; fewer where a third would be needed or the text ends.
+    #[inline]
+    pub(crate) fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+        let queue = self.queue.as_deref();
+        queue.map_or([&[], &[]], |queue| queue.pieces(offset, len))
+    }
+
+    /// Octets from `offset` on that two pieces cover.
+    #[inline]
+    pub(crate) fn contiguous(&self, offset: usize) -> usize {
+        self.queue
+            .as_deref()
+            .map_or(0, |queue| queue.contiguous(offset))
+    }
+
+    /// Forgets what lies behind the first `len` octets.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        if let Some(queue) = self.queue.as_deref_mut() {
+            queue.truncate(len);
+            self.len = queue.len;
+            self.give_back(&mut None);
+        }
+    }
+
+    /// Forgets everything: nobody will ask for it again.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Octets of heap memory held.
+    pub(crate) fn memory(&self) -> usize {
+        self.queue.as_deref().map_or(0, Queue::memory)
+    }
+}
+
+impl Queue {
+    /// Octets that an empty one takes, at most.
+    pub(super) const MOST_IDLE: usize = size_of::<Self>() + MOST_KEPT * size_of::<Chunk>();
+
+    fn len(&self) -> usize {
         self.len as usize
     }
 
@@ -99,8 +209,7 @@ impl SendBuffer {
             .saturating_add(u32::try_from(octets).unwrap_or(u32::MAX));
     }
 
-    /// Takes as many of `octets` as keep `len()` at or below `limit`; returns how many.
-    pub(crate) fn write(&mut self, octets: &[u8], limit: usize, pool: &mut Pool<'_>) -> usize {
+    fn write(&mut self, octets: &[u8], limit: usize, pool: &mut Pool<'_>) -> usize {
         let taken = self.fitting(octets.len(), limit);
         let (mut rest, _) = octets.split_at(taken);
         while !rest.is_empty() {
@@ -117,13 +226,7 @@ impl SendBuffer {
         taken - rest.len()
     }
 
-    /// As [`Self::write`], without a copy where that pays; what is taken is taken off `chunk`.
-    pub(crate) fn write_chunk(
-        &mut self,
-        chunk: &mut Bytes,
-        limit: usize,
-        pool: &mut Pool<'_>,
-    ) -> usize {
+    fn write_chunk(&mut self, chunk: &mut Bytes, limit: usize, pool: &mut Pool<'_>) -> usize {
         let taken = self.fitting(chunk.len(), limit);
         if taken < LEAST_GIVEN {
             let taken = self.write(chunk, limit, pool);
@@ -150,8 +253,7 @@ impl SendBuffer {
         let doubled = last.map_or(LEAST_CHUNK, |(_, capacity)| capacity.saturating_mul(2));
         let asked = doubled.max(wanted).min(MOST_CHUNK);
         let size = asked.next_power_of_two();
-        let known = pool.as_deref_mut().filter(|_| size == MOST_CHUNK);
-        let octets = known.and_then(ChunkPool::take);
+        let octets = pool.as_deref_mut().and_then(|pool| pool.take(size));
         let octets = octets.unwrap_or_else(|| Vec::with_capacity(size));
         let room = octets.capacity();
         self.chunks.push_back(Chunk {
@@ -161,8 +263,7 @@ impl SendBuffer {
         room
     }
 
-    /// The first `octets` octets are acknowledged: forgets them.
-    pub(crate) fn release(&mut self, octets: usize, pool: &mut Pool<'_>) {
+    fn release(&mut self, octets: usize, pool: &mut Pool<'_>) {
         let gone = u32::try_from(octets).unwrap_or(u32::MAX).min(self.len);
         self.una += u64::from(gone);
         self.len -= gone;
@@ -178,27 +279,22 @@ impl SendBuffer {
             let look = self.last_look.get();
             self.last_look.set(look.saturating_sub(1));
         }
-        if all {
-            // Gives the deque back too: an idle connection holds no buffers.
-            self.chunks = VecDeque::new();
-        }
     }
 
-    /// `len` octets from `offset` on, as at most two slices; fewer where a third would be needed or the text ends.
-    pub(crate) fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
+    fn pieces(&self, offset: usize, len: usize) -> [&[u8]; 2] {
         let [first, second] = self.two_chunks(offset);
         let (first, _) = first.split_at(first.len().min(len));
         let (second, _) = second.split_at(second.len().min(len - first.len()));
         [first, second]
     }
 
-    /// Octets from `offset` on that two pieces cover.
-    pub(crate) fn contiguous(&self, offset: usize) -> usize {
+    fn contiguous(&self, offset: usize) -> usize {
         let [first, second] = self.two_chunks(offset);
         first.len() + second.len()
     }
 
     /// What the chunk with `offset` holds from there on, and the whole chunk after it.
+    #[inline]
     fn two_chunks(&self, offset: usize) -> [&[u8]; 2] {
         const NOTHING: [&[u8]; 2] = [&[], &[]];
         if offset >= self.len() {
@@ -227,8 +323,7 @@ impl SendBuffer {
         Some((index, self.chunks.get(index)?))
     }
 
-    /// Forgets what lies behind the first `len` octets.
-    pub(crate) fn truncate(&mut self, len: usize) {
+    fn truncate(&mut self, len: usize) {
         self.len = self.len.min(u32::try_from(len).unwrap_or(u32::MAX));
         let end = self.end();
         while let Some(last) = self.chunks.back_mut() {
@@ -246,26 +341,22 @@ impl SendBuffer {
         self.release(0, &mut None);
     }
 
-    /// Forgets everything: nobody will ask for it again.
-    pub(crate) fn clear(&mut self) {
-        self.release(usize::MAX, &mut None);
-    }
-
-    /// Octets of heap memory held.
-    pub(crate) fn memory(&self) -> usize {
+    /// Octets of heap memory, itself included.
+    fn memory(&self) -> usize {
         // All but the last are full: the stream itself tells how long they are.
         let chunks = match (self.chunks.front(), self.chunks.back()) {
             (Some(first), Some(last)) => last.start - first.start + last.capacity() as u64,
             _ => 0,
         };
         let chunks = usize::try_from(chunks).unwrap_or(usize::MAX);
-        chunks + self.chunks.capacity() * size_of::<Chunk>()
+        chunks + size_of::<Self>() + self.chunks.capacity() * size_of::<Chunk>()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{ChunkPool, LEAST_CHUNK, LEAST_GIVEN, MOST_CHUNK, SendBuffer};
+    use super::{LEAST_CHUNK, LEAST_GIVEN, MOST_CHUNK, Queue, SendBuffer};
+    use crate::send::pool::ChunkPool;
     use bytes::Bytes;
     use proptest::prelude::*;
     use std::vec;
@@ -346,9 +437,12 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(buffer.len(), model.len());
-                let held: usize = buffer.chunks.iter().map(super::Chunk::capacity).sum();
-                let deque = buffer.chunks.capacity() * size_of::<super::Chunk>();
-                prop_assert_eq!(buffer.memory(), held + deque);
+                let held = buffer.queue.as_deref().map_or(0, |queue| {
+                    let held: usize = queue.chunks.iter().map(super::Chunk::capacity).sum();
+                    let deque = queue.chunks.capacity() * size_of::<super::Chunk>();
+                    held + deque + size_of::<Queue>()
+                });
+                prop_assert_eq!(buffer.memory(), held);
                 prop_assert!(buffer.memory() <= 4 * model.len() + 2 * MOST_CHUNK + 4096);
                 prop_assert!(!model.is_empty() || buffer.memory() == 0);
                 let mut at = 0;
@@ -419,7 +513,8 @@ mod tests {
             buffer.write(&[7; MOST_CHUNK], 1 << 20, &mut Some(&mut pool));
             places.push(buffer.pieces(0, 1)[0].as_ptr());
             buffer.release(MOST_CHUNK, &mut Some(&mut pool));
-            assert_eq!((buffer.memory(), pool.memory()), (0, MOST_CHUNK));
+            let kept = MOST_CHUNK + Queue::MOST_IDLE;
+            assert_eq!((buffer.memory(), pool.memory()), (0, kept));
         }
         places.dedup();
         assert_eq!(places.len(), 1);

@@ -1,15 +1,18 @@
 //! What is in the network: one record a transmission, with its fate.
 
 mod figures;
+mod idle;
 pub(crate) mod judge;
 mod ranges;
 mod sack;
 
-use alloc::collections::VecDeque;
-
+use super::pool::Pool;
 use crate::delivery::SentAt;
 use crate::seq::SeqNum;
 use crate::time::Instant;
+
+use idle::Room;
+pub(crate) use idle::{MOST_IDLE, Records};
 
 /// One transmission that is not acknowledged yet, or the rest of one: `start .. end` (SYN excluded, FIN included).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +43,12 @@ pub(crate) enum Fate {
 
 impl Sent {
     pub(crate) fn len(&self) -> u64 {
-        u64::from(self.end.distance_from(self.start))
+        u64::from(self.octets())
+    }
+
+    /// As `len`: no more than a window.
+    fn octets(&self) -> u32 {
+        self.end.distance_from(self.start)
     }
 }
 
@@ -64,10 +72,10 @@ const EXACT: usize = 100;
 /// The records, oldest first, without gaps from SND.UNA to SND.NXT.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight {
-    records: VecDeque<Sent>,
-    octets: u64,
-    sacked: u64,
-    lost: u64,
+    records: Room,
+    octets: u32,
+    sacked: u32,
+    lost: u32,
     /// No record before this one is [`Fate::Lost`]; keeps the search for the next loss short.
     lost_hint: SeqNum,
     /// No octet at or after this one was reported by SACK.
@@ -76,31 +84,49 @@ pub(crate) struct InFlight {
 
 impl InFlight {
     /// Octets sent and not acknowledged.
+    #[inline]
     pub(crate) fn octets(&self) -> u64 {
-        self.octets
+        u64::from(self.octets)
     }
 
     /// "pipe" of RFC 6675: octets believed to be in the network.
+    #[inline]
     pub(crate) fn pipe(&self) -> u64 {
-        self.octets - self.sacked - self.lost
+        u64::from(self.octets - self.sacked - self.lost)
     }
 
     /// Octets that nothing says have arrived.
+    #[inline]
     pub(crate) fn unreported(&self) -> u64 {
-        self.octets - self.sacked
+        u64::from(self.octets - self.sacked)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.records.is_empty()
+        // No record is empty.
+        self.octets == 0
     }
 
+    #[inline]
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }
 
+    /// Something is to fly: others' room serves again, where some waits.
+    #[inline]
+    pub(crate) fn take_room(&mut self, pool: &mut Pool<'_>) {
+        self.records.take_from(pool);
+    }
+
+    /// Gives room that is empty to others, or lets it go: an idle connection holds no heap memory.
+    #[inline]
+    pub(crate) fn give_back(&mut self, pool: &mut Pool<'_>) {
+        self.records.give_to(pool);
+    }
+
     /// Octets of heap memory held.
     pub(crate) fn memory(&self) -> usize {
-        self.records.capacity() * size_of::<Sent>()
+        self.records.memory()
     }
 
     pub(crate) fn oldest(&self) -> Option<&Sent> {
@@ -108,6 +134,7 @@ impl InFlight {
     }
 
     /// Notes a transmission of new sequence space.
+    #[inline]
     pub(crate) fn push(&mut self, range: (SeqNum, SeqNum), at: Instant, path: SentAt, mss: u32) {
         let (start, end) = range;
         let sent = Sent {
@@ -122,13 +149,14 @@ impl InFlight {
         if self.records.is_empty() {
             self.lost_hint = start;
         }
-        self.octets += sent.len();
+        self.octets += sent.octets();
         self.records.push_back(sent);
         self.join_small(self.records.len() - 1, mss);
     }
 
     /// Joins the record at `index` with the one before it when there are many and both together are no more than
     /// a segment.
+    #[inline]
     fn join_small(&mut self, index: usize, mss: u32) {
         if self.records.len() < EXACT || index == 0 {
             return;
@@ -159,9 +187,9 @@ impl InFlight {
             }
             let whole = una.at_or_after(sent.end);
             let gone = if whole {
-                sent.len()
+                sent.octets()
             } else {
-                u64::from(una.distance_from(sent.start))
+                una.distance_from(sent.start)
             };
             match sent.fate {
                 Fate::Flying => {}
@@ -169,7 +197,7 @@ impl InFlight {
                 Fate::Lost => self.lost -= gone,
             }
             self.octets -= gone;
-            acked.octets += gone;
+            acked.octets += u64::from(gone);
             repeated |= sent.retransmitted;
             if sent.fate != Fate::Sacked && whole {
                 hear(sent);
@@ -191,8 +219,6 @@ impl InFlight {
             acked.newest_sent_once = None;
         }
         if self.records.is_empty() {
-            // An idle connection holds no heap memory.
-            self.records = VecDeque::new();
             self.highest_sacked = None;
         }
         if self.lost_hint.before(una) {
@@ -226,7 +252,7 @@ impl InFlight {
         let Some(sent) = self.records.get_mut(index) else {
             return 0;
         };
-        let len = sent.len();
+        let len = sent.octets();
         match sent.fate {
             Fate::Flying => {}
             Fate::Sacked => self.sacked -= len,
@@ -241,7 +267,7 @@ impl InFlight {
             }
         }
         sent.fate = fate;
-        len
+        u64::from(len)
     }
 
     /// The first `mss` octets are lost, unless they were sent again already: returns whether they were marked.
@@ -286,7 +312,7 @@ impl InFlight {
 
     fn mark_lost(&mut self, renege: bool, limit: Instant, hear: Hear<'_>) {
         (self.lost, self.sacked) = (0, 0);
-        for mut sent in core::mem::take(&mut self.records) {
+        for mut sent in self.records.take() {
             let due = self.records.is_empty() || sent.at <= limit;
             if sent.fate == Fate::Flying && due {
                 hear(&sent);
@@ -296,8 +322,8 @@ impl InFlight {
                 sent.fate = Fate::Lost;
             }
             match sent.fate {
-                Fate::Lost => self.lost += sent.len(),
-                Fate::Sacked => self.sacked += sent.len(),
+                Fate::Lost => self.lost += sent.octets(),
+                Fate::Sacked => self.sacked += sent.octets(),
                 Fate::Flying => {}
             }
             // What is sent again is cut anew: neighbours become one.
@@ -346,7 +372,7 @@ impl InFlight {
 
     /// Octets that SACK reported.
     pub(crate) fn sacked(&self) -> u64 {
-        self.sacked
+        u64::from(self.sacked)
     }
 
     /// The last segment of what is not acknowledged, and not reported, or `most` octets of its text: what a tail loss probe
@@ -370,11 +396,13 @@ impl InFlight {
     }
 
     /// Whether anything waits to be sent again.
+    #[inline]
     pub(crate) fn has_lost(&self) -> bool {
         self.lost > 0
     }
 
     /// Whether SACK reported anything.
+    #[inline]
     pub(crate) fn has_sacked(&self) -> bool {
         self.sacked > 0
     }
@@ -423,9 +451,12 @@ impl InFlight {
             let of_it = self.records.iter().filter(|sent| sent.fate == fate);
             of_it.map(Sent::len).sum()
         };
-        assert_eq!(self.sacked, sum(Fate::Sacked));
-        assert_eq!(self.lost, sum(Fate::Lost));
-        assert_eq!(self.octets, self.records.iter().map(Sent::len).sum::<u64>());
+        assert_eq!(u64::from(self.sacked), sum(Fate::Sacked));
+        assert_eq!(u64::from(self.lost), sum(Fate::Lost));
+        assert_eq!(
+            u64::from(self.octets),
+            self.records.iter().map(Sent::len).sum::<u64>()
+        );
         let pairs = self.records.iter().zip(self.records.iter().skip(1));
         assert!(
             pairs.into_iter().all(|(a, b)| a.end == b.start),

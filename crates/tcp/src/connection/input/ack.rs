@@ -320,6 +320,7 @@ impl Connection {
         // Cannot exceed the buffer: records cover only what was taken from it.
         let octets = usize::try_from(text).unwrap_or(usize::MAX);
         self.snd.buffer.release(octets, &mut cx.chunks);
+        self.snd.in_flight.give_back(&mut cx.chunks);
         self.snd.una = ack;
         self.counters.bytes_acked += text;
         self.patience.path_error = None;

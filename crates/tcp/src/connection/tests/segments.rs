@@ -208,7 +208,7 @@ fn a_window_that_shrinks_is_survived() {
 #[test]
 fn a_connection_is_small() {
     let size = size_of::<Connection>();
-    assert!(size <= 816, "{size} octets");
+    assert!(size <= 648, "{size} octets");
 }
 
 /// TS.Recent from the future would make every segment of the peer's too old, for 24 days.

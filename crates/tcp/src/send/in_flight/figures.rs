@@ -6,7 +6,7 @@ use crate::info::TcpInfo;
 impl InFlight {
     /// Fills in `unacked` and what it is made of: each transmission is as many segments as it has octets for.
     pub(crate) fn count_segments(&self, mss: u32, info: &mut TcpInfo) {
-        for sent in &self.records {
+        for sent in self.records.iter() {
             let segments = sent.end.distance_from(sent.start).div_ceil(mss.max(1));
             info.unacked = info.unacked.saturating_add(segments);
             match sent.fate {

@@ -53,7 +53,7 @@ impl InFlight {
 
     /// Whether all that is lost lies in `start .. end`.
     pub(crate) fn is_all_lost_within(&self, start: SeqNum, end: SeqNum) -> bool {
-        self.lost > 0 && self.lost_within(start, end) == self.lost
+        self.lost > 0 && self.lost_within(start, end) == u64::from(self.lost)
     }
 
     /// Octets of the record that holds `seq`; zero: none does.
