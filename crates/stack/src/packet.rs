@@ -66,6 +66,8 @@ pub struct Counters {
     pub packets_in: u64,
     /// Packets or frames handed out; a super-segment counts once.
     pub packets_out: u64,
+    /// Octets of text that peers acknowledged.
+    pub acknowledged: u64,
     /// Malformed below TCP's header: frame, IP header, extension header, ICMP, ARP, or a forbidden source.
     pub bad_ip: u64,
     /// Of these: from an address of our own that came by a link (LAND), or from loopback.

@@ -436,6 +436,12 @@ impl Connection {
         self.snd.buffer.len()
     }
 
+    /// Octets of text that the peer has acknowledged since the beginning.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.counters.bytes_acked
+    }
+
     /// The small type that answers from TIME-WAIT on; `None` in every other state. This connection is then only
     /// what the user may still read, after the acknowledgement that it may still owe.
     #[must_use]

@@ -157,8 +157,9 @@ fn sum_few(octets: &[u8]) -> u16 {
     for (to, from) in last.iter_mut().zip(tail) {
         *to = *from;
     }
-    let words = words.iter().chain([&last]);
-    fold(words.map(|word| u64::from(u32::from_be_bytes(*word))).sum())
+    let word = |octets: [u8; 4]| u64::from(u32::from_ne_bytes(octets));
+    let sum: u64 = words.iter().map(|octets| word(*octets)).sum();
+    u16::from_be(fold(sum + word(last)))
 }
 
 fn sum_many(octets: &[u8]) -> u16 {

@@ -14,8 +14,8 @@ const QUEUE: usize = 64;
 /// How soon a device with a short queue gets its next frames.
 pub(crate) const REFILL: Duration = Duration::from_millis(1);
 
-/// A device whose queue drops without a word gets half of it at once, and as much again each [`REFILL`]: the other half is
-/// for the reader who comes late (decision 018).
+/// A device whose queue drops without a word gets half of it at once, as much again each [`REFILL`], and what peers acknowledge:
+/// the other half is for the reader who comes late (decision 018).
 #[derive(Debug)]
 struct Bucket {
     depth: u32,
@@ -48,6 +48,12 @@ impl Bucket {
         }
         self.left > 0
     }
+
+    /// So many frames have arrived at their peers, and lie in no queue any more.
+    fn earn(&mut self, frames: u64) {
+        let frames = u32::try_from(frames).unwrap_or(u32::MAX);
+        self.left = self.left.saturating_add(frames).min(self.depth);
+    }
 }
 
 /// A frame that the device had no room for, copied out of the stack.
@@ -72,6 +78,8 @@ pub(crate) struct Port {
     /// Its reading side failed: nothing comes from there any more.
     pub(crate) broken: bool,
     bucket: Option<Bucket>,
+    /// Octets of text that a frame holds at most, more or less.
+    text: u64,
 }
 
 impl Port {
@@ -81,6 +89,7 @@ impl Port {
             id,
             bucket: info.queue.map(Bucket::new),
             medium: medium(&info),
+            text: (info.mtu as u64).max(u64::from(info.gso_max)).max(1),
             device,
             waiting: VecDeque::new(),
             spare: Vec::new(),
@@ -104,6 +113,13 @@ impl Port {
     pub(crate) fn is_sated(&mut self, now: Instant) -> bool {
         let bucket = self.bucket.as_mut();
         bucket.is_some_and(|bucket| !bucket.has_any(now))
+    }
+
+    /// So many octets of text have arrived at their peers.
+    pub(crate) fn earn(&mut self, octets: u64) {
+        if let Some(bucket) = &mut self.bucket {
+            bucket.earn(octets.div_ceil(self.text));
+        }
     }
 
     /// Sends `frame`, or keeps it until the device has room; returns its octets.
@@ -317,6 +333,20 @@ mod tests {
             50,
             "and all of it in a millisecond"
         );
+    }
+
+    #[test]
+    fn what_has_arrived_lies_in_no_queue() {
+        let now = Instant::from_millis(5);
+        let mut bucket = Bucket::new(100);
+        assert!(bucket.has_any(now));
+        bucket.left = 0;
+        assert!(!bucket.has_any(now));
+        bucket.earn(20);
+        assert!(bucket.has_any(now));
+        assert_eq!(bucket.left, 20);
+        bucket.earn(u64::MAX);
+        assert_eq!(bucket.left, 50, "never more than half of the queue");
     }
 
     #[test]

@@ -90,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) heard: bool,
     /// Octets sent since a device was last read.
     pub(crate) sent: usize,
+    /// [`woshou_stack::Counters::acknowledged`] when it was looked at last.
+    acknowledged: u64,
     pub(crate) sockets: Map<ConnId, Socket>,
     pub(crate) listeners: Map<ListenerId, Waiters>,
     /// SYNs that wait for somebody to look at them, by listener.
@@ -131,6 +133,7 @@ impl Shared {
             buffers: Buffers::default(),
             heard: false,
             sent: 0,
+            acknowledged: 0,
             sockets: Map::default(),
             listeners: Map::default(),
             asked: Map::default(),
@@ -255,6 +258,11 @@ impl Shared {
             stack, ports, sent, ..
         } = self;
         let alone = ports.len() == 1;
+        let acknowledged = stack.counters().acknowledged;
+        let arrived = acknowledged - std::mem::replace(&mut self.acknowledged, acknowledged);
+        if let Some(port) = ports.first_mut().filter(|_| alone && arrived > 0) {
+            port.earn(arrived);
+        }
         let was_full = ports.iter().any(Port::is_full);
         // With one device the stack may keep what it cannot take; with several, a full one must not hold up the
         // others, so its frames queue up (and are dropped at the end, as in a kernel's queue).

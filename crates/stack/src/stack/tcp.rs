@@ -123,7 +123,12 @@ impl Stack {
         let mut cx = context(now, &mut self.outside);
         let mut wake = Wake::NONE;
         let result = match &mut slot.body {
-            Body::Connection(connection) => connection.handle_segment(&mut cx, segment),
+            Body::Connection(connection) => {
+                let before = connection.acknowledged();
+                let result = connection.handle_segment(&mut cx, segment);
+                self.counters.acknowledged += connection.acknowledged() - before;
+                result
+            }
             Body::Opening(opening) => match opening.handle_segment(&mut cx, segment) {
                 Ok(Opened::Connection(mut connection)) => {
                     wake = opening.poll_event();

@@ -143,7 +143,7 @@ impl Stack {
             Some(Body::Connection(connection)) => connection,
             _ => return self.end_train(),
         };
-        connection.sent_text(seq, len).is_some() || self.end_train()
+        connection.still_sends(seq, len) || self.end_train()
     }
 
     fn end_train(&mut self) -> bool {

@@ -44,6 +44,14 @@ impl Connection {
         (flies && whole && self.ended.is_none()).then_some(pieces)
     }
 
+    /// Whether [`Self::sent_text`] still gives `len` octets from `seq` on, which were planned as one.
+    #[inline]
+    #[must_use]
+    pub fn still_sends(&self, seq: SeqNum, len: u32) -> bool {
+        let flies = seq.at_or_after(self.snd.una) && (seq + len).at_or_before(self.snd.nxt);
+        flies && self.ended.is_none()
+    }
+
     fn build_as(&mut self, cx: &mut Context<'_>, plan: Plan, noted: Noted) -> Transmit<'_> {
         let ecn = self.ecn_of(plan);
         // Before anything is noted: a probe of the path changes nothing about what others may carry, and blocks that are

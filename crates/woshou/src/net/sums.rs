@@ -28,7 +28,7 @@ fn of_stacks(one: &Counters, other: &Counters) -> Counters {
         };
     }
     sums! {
-        packets_in packets_out bad_ip from_ourselves martians bad_checksum not_ours resets_sent refused dropped_out
+        packets_in packets_out acknowledged bad_ip from_ourselves martians bad_checksum not_ours resets_sent refused dropped_out
         fragments_in reassembled icmp_errors_in syn_cookies_sent syn_cookies_received syn_cookies_failed backlog_overflows
         accept_overflows icmp_errors_ignored
     }
