@@ -113,8 +113,9 @@ fn scenarios() -> String {
 }
 
 const LINK: &str = "\
-private[,mtu=N][,offload=on|off][,way=any|tun|veth]: a network namespace of its own, with a kernel TCP as the \
-peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off]: a TUN device here";
+private[,mtu=N][,offload=on|off][,way=any|tun|veth][,queues=N]: a network namespace of its own, with a kernel TCP as \
+the peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off][,queues=N]: a TUN device here. queues=N \
+divides the connections among N stacks, each with a queue and a core";
 
 /// What every command with a real link takes.
 #[derive(Debug, Args)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use woshou::{Net, TcpListener};
 
-use woshou_link::{Cidr, Device, LinkSpec, Namespace, Tun, TunConfig};
+use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
 use woshou_tcp::config::KeepAlive;
 
 use crate::args;
@@ -35,21 +35,22 @@ impl Node {
     pub(crate) fn start(args: &args::Node) -> Result<Self, Failure> {
         let link = Link::open(&args.link)?;
         let capture = match &args.pcap {
-            Some(path) => Some(Capture::create(path, link.device.info().medium)?),
+            Some(path) => Some(Capture::create(path, link.medium()?)?),
             None => None,
         };
         let watch = Watch::new(args.trace, capture.clone());
-        let device = match &capture {
-            Some(capture) => capture.wrap(link.device),
-            None => link.device,
-        };
+        let queues = link.queues.into_iter().map(|queue| match &capture {
+            Some(capture) => capture.wrap(queue),
+            None => queue,
+        });
         let tcp = tcp_config(Duration::from_secs(u64::from(args.timeout)));
         let addresses = link.ours.iter().map(|cidr| woshou_stack::Cidr {
             address: cidr.address(),
             prefix: cidr.prefix(),
         });
         let mut builder = Net::builder()
-            .device(device, addresses.collect::<Vec<_>>())
+            .queues(queues.collect(), addresses.collect::<Vec<_>>())
+            .shards(link.shards)
             .default_route()
             .tcp(tcp)
             .congestion(Arc::clone(&args.cc));
@@ -145,21 +146,28 @@ fn tcp_config(patience: Duration) -> woshou_tcp::Config {
 
 /// An open device and who is who on it.
 struct Link {
-    device: Box<dyn Device>,
+    /// Of the device.
+    queues: Vec<Box<dyn Device>>,
+    /// As many shards as queues were asked for: a veth has one for all of them.
+    shards: u16,
     namespace: Option<Namespace>,
     ours: Vec<Cidr>,
     peers: Vec<IpAddr>,
 }
 
 impl Link {
+    /// What its frames are.
+    fn medium(&self) -> Result<Medium, Failure> {
+        let first = self.queues.first();
+        let none = || Failure::Usage("the link has no device".into());
+        first.map(|queue| queue.info().medium).ok_or_else(none)
+    }
+
     fn open(spec: &LinkSpec) -> Result<Self, Failure> {
         match spec {
             LinkSpec::Private(spec) => {
                 let mut namespace = Namespace::new(spec)?;
                 let who = namespace.addresses();
-                let device = namespace
-                    .take_device()
-                    .ok_or_else(|| Failure::Usage("the private link has no device".into()))?;
                 let ours = std::iter::once(who.woshou_v4)
                     .chain(who.woshou_v6)
                     .collect();
@@ -168,7 +176,8 @@ impl Link {
                     .chain(v6)
                     .collect();
                 Ok(Self {
-                    device,
+                    queues: namespace.take_devices(),
+                    shards: spec.queues,
                     namespace: Some(namespace),
                     ours,
                     peers,
@@ -183,11 +192,14 @@ impl Link {
             let why = "tun: which address is ours? Add addr=CIDR, such as addr=10.0.0.2/24";
             return Err(Failure::Usage(why.into()));
         }
-        let device = Box::new(Tun::open(config)?);
+        let queues = Tun::open_queues(config)?.into_iter();
         let mut ours = config.addresses.clone();
         ours.sort_by_key(|cidr| cidr.address().is_ipv6());
         Ok(Self {
-            device,
+            queues: queues
+                .map(|queue| Box::new(queue) as Box<dyn Device>)
+                .collect(),
+            shards: config.queues,
             namespace: None,
             ours,
             peers: config.peers.clone(),

@@ -91,9 +91,20 @@ fn sixty_four_curls_at_once() {
     let folder = Folder::new("many", 1 << 20);
     let with = "for i in $(seq 64); do curl -sf http://$WOSHOU_ADDR/f -o got$i & p=\"$p $!\"; done; \
                 for i in $p; do wait $i || exit 1; done";
-    succeeds(&folder, &["serve", ".", "--with", with]);
-    for i in 1..=64 {
-        assert!(folder.same(&format!("got{i}")), "number {i}");
+    // One queue; several, each with a stack and a core; several stacks on one queue.
+    for link in [
+        "private",
+        "private,queues=2",
+        "private,queues=4",
+        "private,queues=4,offload=off",
+        "private,queues=4,way=veth",
+    ] {
+        succeeds(&folder, &["serve", ".", "--link", link, "--with", with]);
+        for i in 1..=64 {
+            let got = format!("got{i}");
+            assert!(folder.same(&got), "{link}: number {i}");
+            std::fs::remove_file(folder.0.join(got)).unwrap();
+        }
     }
 }
 
