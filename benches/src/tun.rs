@@ -5,6 +5,7 @@ pub(crate) mod smol;
 pub(crate) mod talk;
 pub(crate) mod woshou;
 
+use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -72,6 +73,7 @@ pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
         ..PrivateSpec::default()
     };
     let mut namespace = Namespace::new(&spec)?;
+    unpaced(&namespace)?;
     let device = namespace
         .take_device()
         .context("the namespace has a device")?;
@@ -104,6 +106,13 @@ pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
         .join()
         .map_err(|_| anyhow!("the stack's side panicked"))??;
     Ok(moved as f64 * 8.0 / elapsed.as_secs_f64() / 1e9)
+}
+
+/// The kernel's sockets begin with reno. Where the machine's default is bbr, the kernel paces them by timers of its own, on whichever core
+/// is at hand, and what is measured is the pacing.
+pub(crate) fn unpaced(namespace: &Namespace) -> Result<()> {
+    let set = || fs::write("/proc/sys/net/ipv4/tcp_congestion_control", "reno");
+    namespace.run(set)?.context("tcp_congestion_control")
 }
 
 /// Connects a kernel socket to the stack; the stack may need a moment to listen.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 use woshou_link::{Namespace, PrivateSpec, WOSHOU_V4, Way};
 
 use super::woshou::ANSWER;
-use super::{Direction, PORT, Serve, Shared};
+use super::{Direction, PORT, Serve, Shared, unpaced};
 
 /// Addresses of the veth's ends.
 const CLIENT: &str = "10.77.0.1/24";
@@ -30,7 +30,9 @@ fn namespace() -> Result<Namespace> {
         way: Way::Tun,
         ..PrivateSpec::default()
     };
-    Ok(Namespace::new(&spec)?)
+    let namespace = Namespace::new(&spec)?;
+    unpaced(&namespace)?;
+    Ok(namespace)
 }
 
 /// The client's figures against a stack behind a TUN device.

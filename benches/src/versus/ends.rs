@@ -14,6 +14,8 @@ use woshou::{Cidr, Net};
 use woshou_link::memory::MemoryOptions;
 use woshou_link::{Device, KERNEL_V4, Medium, Namespace, PrivateSpec, WOSHOU_V4, Way};
 
+use crate::tun::unpaced;
+
 /// Where the end that is compared listens, and where a second one does.
 pub(crate) const PORT: u16 = 9000;
 pub(crate) const SECOND_PORT: u16 = 9001;
@@ -76,13 +78,13 @@ pub(crate) fn kernel() -> Result<(Namespace, Box<dyn Device>)> {
     let device = namespace
         .take_device()
         .context("the namespace has a device")?;
+    // Where a socket begins: Linux goes on pacing one whose algorithm was bbr once, whatever it is told later.
+    unpaced(&namespace)?;
     namespace.run(|| -> Result<()> {
         for (name, value) in [
             ("tcp_wmem", "4096 16384 67108864"),
             ("tcp_rmem", "4096 131072 67108864"),
             ("tcp_no_metrics_save", "1"),
-            // Where a socket begins: Linux goes on pacing one whose algorithm was bbr once, whatever it is told later.
-            ("tcp_congestion_control", "reno"),
         ] {
             std::fs::write(format!("/proc/sys/net/ipv4/{name}"), value).context(name)?;
         }
