@@ -21,8 +21,10 @@ const LARGE_BATCH: usize = 4;
 const FLIGHT: u32 = 512 << 10;
 const LARGE_FLIGHT: u32 = 4 << 20;
 
-/// Its window is 4,096 of these units: 4 MiB.
+/// Its window is counted in KiB. Small segments of more than half a MiB may not find room in the device's queue of 500 packets.
 const SHIFT: u8 = 10;
+const WINDOW: u16 = (FLIGHT >> SHIFT) as u16;
+const LARGE_WINDOW: u16 = (LARGE_FLIGHT >> SHIFT) as u16;
 
 /// What it knows of its connection.
 struct Flow {
@@ -258,10 +260,10 @@ impl Null<'_> {
         head[28..32].copy_from_slice(&flow.rcv_nxt.to_be_bytes());
         head[32] = (((header - 20) / 4) << 4) as u8;
         head[33] = flags;
-        let window = if flags & SYN == 0 {
-            4_096_u16
-        } else {
-            u16::MAX
+        let window = match (flags & SYN, self.offload) {
+            (0, true) => LARGE_WINDOW,
+            (0, false) => WINDOW,
+            _ => u16::MAX,
         };
         head[34..36].copy_from_slice(&window.to_be_bytes());
         head[40..header].copy_from_slice(options);
