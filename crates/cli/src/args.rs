@@ -113,8 +113,9 @@ fn scenarios() -> String {
 }
 
 const LINK: &str = "\
-private[,mtu=N][,offload=on|off][,way=any|tun|veth][,queues=N]: a network namespace of its own, with a kernel TCP as \
-the peer; or tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off][,queues=N]: a TUN device here. queues=N \
+private[,mtu=N][,offload=on|off][,way=any|tun|veth|xdp][,queues=N]: a network namespace of its own, with a kernel TCP \
+as the peer; tun:NAME[,addr=CIDR...][,peer=IP...][,mtu=N][,offload=on|off][,queues=N]: a TUN device here; or \
+xdp:NAME[,addr=CIDR...][,via=IP...][,queue=N][,generic=on|off]: a queue of a device here, taken over by AF_XDP. queues=N \
 divides the connections among N stacks, each with a queue and a core";
 
 /// What every command with a real link takes.

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use thiserror::Error;
 use woshou_link::NamespaceError;
 use woshou_link::TunError;
+use woshou_link::XdpError;
 
 /// Why a command failed.
 #[derive(Debug, Error)]
@@ -32,6 +33,9 @@ pub(crate) enum Failure {
     /// No TUN device.
     #[error("{0}")]
     Tun(#[from] TunError),
+    /// No AF_XDP link.
+    #[error("{0}")]
+    Xdp(#[from] XdpError),
     /// The server answered, but not with what was asked for.
     #[error("{url}: the server says {status}")]
     Http { url: String, status: String },
@@ -77,6 +81,9 @@ impl Failure {
             },
             Self::Namespace(_) => 7,
             Self::Tun(error) => tun_status(error),
+            Self::Xdp(XdpError::NotPermitted { .. }) => 7,
+            Self::Xdp(XdpError::Busy(_)) => 8,
+            Self::Xdp(_) => 1,
             Self::Http { .. } => 9,
             Self::Interrupted => 130,
             Self::File { .. } | Self::Stdio { .. } | Self::Story(_) | Self::With { .. } => 1,

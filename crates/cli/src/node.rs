@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use woshou::{Net, TcpListener};
 
-use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig};
+use woshou_link::{Cidr, Device, LinkSpec, Medium, Namespace, Tun, TunConfig, Xdp, XdpConfig};
 use woshou_tcp::config::KeepAlive;
 
 use crate::args;
@@ -51,9 +51,11 @@ impl Node {
         let mut builder = Net::builder()
             .queues(queues.collect(), addresses.collect::<Vec<_>>())
             .shards(link.shards)
-            .default_route()
             .tcp(tcp)
             .congestion(Arc::clone(&args.cc));
+        for (network, router) in link.routes {
+            builder = builder.route(network, router);
+        }
         if let Some(watch) = watch {
             builder = builder.observer(Box::new(watch));
         }
@@ -152,8 +154,22 @@ struct Link {
     shards: u16,
     namespace: Option<Namespace>,
     ours: Vec<Cidr>,
+    /// Beyond our own networks, and by which router.
+    routes: Vec<(woshou_stack::Cidr, Option<IpAddr>)>,
     peers: Vec<IpAddr>,
 }
+
+/// Both families' whole address space, IPv4 first.
+const EVERYTHING: [woshou_stack::Cidr; 2] = [
+    woshou_stack::Cidr {
+        address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        prefix: 0,
+    },
+    woshou_stack::Cidr {
+        address: IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+        prefix: 0,
+    },
+];
 
 impl Link {
     /// What its frames are.
@@ -180,10 +196,12 @@ impl Link {
                     shards: spec.queues,
                     namespace: Some(namespace),
                     ours,
+                    routes: EVERYTHING.map(|network| (network, None)).into(),
                     peers,
                 })
             }
             LinkSpec::Tun(config) => Self::tun(config),
+            LinkSpec::Xdp(config) => Self::xdp(config),
         }
     }
 
@@ -202,7 +220,30 @@ impl Link {
             shards: config.queues,
             namespace: None,
             ours,
+            routes: EVERYTHING.map(|network| (network, None)).into(),
             peers: config.peers.clone(),
+        })
+    }
+
+    fn xdp(config: &XdpConfig) -> Result<Self, Failure> {
+        if config.addresses.is_empty() {
+            let why = "xdp: which address is ours? Add addr=CIDR, such as addr=10.0.0.2/24";
+            return Err(Failure::Usage(why.into()));
+        }
+        let device: Box<dyn Device> = Box::new(Xdp::open(config)?);
+        let mut ours = config.addresses.clone();
+        ours.sort_by_key(|cidr| cidr.address().is_ipv6());
+        let by = |router: &IpAddr| {
+            let network = EVERYTHING[usize::from(router.is_ipv6())];
+            (network, Some(*router))
+        };
+        Ok(Self {
+            queues: vec![device],
+            shards: 1,
+            namespace: None,
+            ours,
+            routes: config.routers.iter().map(by).collect(),
+            peers: Vec::new(),
         })
     }
 }

@@ -26,12 +26,27 @@ fn fails(folder: &Folder, args: &[&str], status: i32, says: &str) {
 }
 
 /// Every way to the kernel that this machine has.
-const LINKS: [&str; 4] = [
+const LINKS: [&str; 6] = [
     "private",
     "private,offload=off",
     "private,way=veth",
     "private,way=veth,offload=off,mtu=9000",
+    "private,way=xdp",
+    "private,way=xdp,mtu=3826,queues=2",
 ];
+
+/// Whether this user may use AF_XDP: often only the root of the machine itself, so that doing without fails nothing.
+fn xdp_ready() -> bool {
+    let serve = Command::new(WOSHOU)
+        .args(["serve", "/", "--link", "private,way=xdp", "--with", "true"])
+        .output()
+        .unwrap();
+    let ready = serve.status.code() != Some(7);
+    if !ready {
+        eprintln!("skipped: {}", String::from_utf8_lossy(&serve.stderr));
+    }
+    ready
+}
 
 #[test]
 fn curl_fetches_over_every_link_and_family() {
@@ -39,6 +54,9 @@ fn curl_fetches_over_every_link_and_family() {
         return;
     }
     for link in LINKS {
+        if link.contains("xdp") && !xdp_ready() {
+            continue;
+        }
         let folder = Folder::new("serve", 8 << 20);
         let with = "curl -sf http://$WOSHOU_ADDR/f -o got && curl -sf \"http://[$WOSHOU_ADDR6]/f\" -o got6 \
                     && grep -E '^(Ip|Tcp):' /proc/net/snmp && cat /proc/net/netstat";
@@ -155,6 +173,27 @@ fn get_fetches_from_the_kernel() {
         );
         assert!(folder.same("got"), "{link} {host}");
     }
+}
+
+#[test]
+fn sixty_four_mebibytes_each_way_by_af_xdp() {
+    if !ready(&["curl", "python3"]) || !xdp_ready() {
+        return;
+    }
+    let link = ["--link", "private,way=xdp"];
+    let folder = Folder::new("xdp", 64 << 20);
+    let with = "curl -sf http://$WOSHOU_ADDR/f -o got && grep -E '^Tcp:' /proc/net/snmp";
+    let output = succeeds(
+        &folder,
+        &[&["serve", ".", "--with", with], &link[..]].concat(),
+    );
+    let snmp = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(counter(&snmp, "Tcp", "InCsumErrors"), 0);
+    assert!(folder.same("got"), "to the kernel");
+    let server = "exec python3 -m http.server 8000 --bind 0.0.0.0 >/dev/null 2>&1";
+    let get = ["get", "http://peer:8000/f", "-o", "back", "--with", server];
+    succeeds(&folder, &[&get, &link[..]].concat());
+    assert!(folder.same("back"), "from the kernel");
 }
 
 #[test]

@@ -92,12 +92,20 @@ pub trait Device: Send {
     /// # Errors
     /// `WouldBlock`: nothing there; others: the device is broken.
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<Received>;
-    /// Sends a frame.
+    /// Sends a frame, which may wait for the next [`Device::flush`].
     ///
     /// # Errors
     /// `WouldBlock`: its queue is full, try the same frame later; `InvalidInput`: the frame is not what
     /// its fields say, or longer than the device takes (only this frame is lost); others: the device is broken.
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()>;
+    /// Sends what `send` took and kept to send more at once: to be called before one waits. Most devices keep nothing; a
+    /// device around another has to pass it on.
+    ///
+    /// # Errors
+    /// The device is broken.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
     /// How to wait for it.
     fn readiness(&self) -> Readiness<'_>;
     /// Wake `waker` when `recv` may succeed again, and when `send` may after a `WouldBlock`.
@@ -114,6 +122,9 @@ impl<D: Device + ?Sized> Device for Box<D> {
     }
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
         (**self).send(frame)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        (**self).flush()
     }
     fn readiness(&self) -> Readiness<'_> {
         (**self).readiness()

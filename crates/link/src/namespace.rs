@@ -17,10 +17,11 @@ use rustix::thread::{CapabilitySet, capabilities};
 use thiserror::Error;
 
 use crate::netlink::Netlink;
-use crate::packet::OurSide;
 use crate::sys::{self, Unshare};
 use crate::tun::{Tun, TunError};
-use crate::{Cidr, Device, MIN_MTU_V6, PrivateSpec, TunConfig, Way};
+use crate::veth::{self, OurSide};
+use crate::xdp::{Xdp, XdpError};
+use crate::{Cidr, Device, MIN_MTU_V6, Packet, PrivateSpec, TunConfig, Way, XdpConfig};
 
 /// The kernel's IPv4 address in a private namespace; its network is a /24.
 pub const KERNEL_V4: Ipv4Addr = Ipv4Addr::new(10, 7, 0, 1);
@@ -79,6 +80,9 @@ pub enum NamespaceError {
     /// The veth pair failed, and it had to be veth.
     #[error("no veth pair with a packet socket: {0}")]
     Veth(io::Error),
+    /// The AF_XDP socket failed, and it had to be AF_XDP.
+    #[error(transparent)]
+    Xdp(XdpError),
     /// Neither way of reaching the kernel works.
     #[error("no way to reach a kernel in a private namespace: {tun}; and no veth pair: {veth}")]
     NoWay {
@@ -187,7 +191,7 @@ impl Namespace {
         self.addresses
     }
 
-    /// How the kernel is reached: [`Way::Tun`] or [`Way::Veth`].
+    /// How the kernel is reached: [`Way::Tun`], [`Way::Veth`] or [`Way::Xdp`].
     #[must_use]
     pub const fn way(&self) -> Way {
         self.way
@@ -245,10 +249,11 @@ fn live(
 /// Turns the calling thread into an inhabitant of a new namespace with a device in it.
 fn furnish(spec: &PrivateSpec) -> Result<Furnished, NamespaceError> {
     unshare_network()?;
-    let one = |veth: crate::Packet| vec![Box::new(veth) as Box<dyn DebugDevice>];
+    let one = |veth: Packet| vec![Box::new(veth) as Box<dyn DebugDevice>];
     let (devices, way) = match spec.way {
         Way::Tun => (open_tun(spec).map_err(no_tun)?, Way::Tun),
         Way::Veth => (one(open_veth(spec).map_err(no_veth)?), Way::Veth),
+        Way::Xdp => (vec![open_xdp(spec)?], Way::Xdp),
         Way::Any => match open_tun(spec) {
             Ok(queues) => (queues, Way::Tun),
             Err(tun) => match open_veth(spec).map_err(no_veth) {
@@ -322,12 +327,28 @@ fn open_tun(spec: &PrivateSpec) -> Result<Vec<Box<dyn DebugDevice>>, TunError> {
     Ok(queues.into_iter().map(boxed).collect())
 }
 
-/// Our end in the thread's first namespace, the kernel's in a second one where the thread then stays: the
+fn open_veth(spec: &PrivateSpec) -> io::Result<Packet> {
+    let (ours, index) = pair(spec.mtu, spec.offload)?;
+    ours.run(|| Packet::open(index, veth::OUR_MAC, spec.mtu, spec.offload))
+}
+
+fn open_xdp(spec: &PrivateSpec) -> Result<Box<dyn DebugDevice>, NamespaceError> {
+    // AF_XDP has no word for what offload leaves to others.
+    let (ours, _) = pair(spec.mtu, false).map_err(no_veth)?;
+    let config = XdpConfig::new(veth::OUR_DEVICE);
+    match ours.run(|| Xdp::open(&config)) {
+        Ok(device) => Ok(Box::new(device)),
+        Err(error) => Err(NamespaceError::Xdp(error)),
+    }
+}
+
+/// A veth pair: our end in the thread's first namespace, the kernel's in a second one where the thread then stays. The
 /// kernel that holds our end is then not the peer, and neither its counters nor its answers are seen there.
-fn open_veth(spec: &PrivateSpec) -> io::Result<crate::Packet> {
-    let ours = OurSide::open()?;
+fn pair(mtu: u16, offload: bool) -> io::Result<(OurSide, u32)> {
+    let mut ours = OurSide::here()?;
     sys::unshare(Unshare::Network)?;
-    ours.join(&mut Netlink::open()?, DEVICE, spec.mtu, spec.offload)
+    let index = ours.join(&mut Netlink::open()?, DEVICE, mtu, offload)?;
+    Ok((ours, index))
 }
 
 fn set_up_kernel_side(spec: &PrivateSpec) -> Result<Addresses, NamespaceError> {

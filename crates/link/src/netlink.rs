@@ -113,6 +113,8 @@ pub(crate) struct Link {
     pub(crate) mtu: u32,
     /// Packets that its queue takes (txqueuelen); zero: not told.
     pub(crate) queue: u32,
+    /// Zeroes: it has none.
+    pub(crate) mac: [u8; 6],
 }
 
 /// One end of a veth pair to make.
@@ -341,6 +343,9 @@ fn parse_link(body: &[u8]) -> Option<Link> {
         queue: attribute(body.get(16..)?, IFLA_TXQLEN)
             .and_then(|value| u32_at(value, 0))
             .unwrap_or(0),
+        mac: attribute(body.get(16..)?, IFLA_ADDRESS)
+            .and_then(|value| value.first_chunk().copied())
+            .unwrap_or_default(),
     })
 }
 

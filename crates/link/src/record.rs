@@ -104,6 +104,10 @@ impl<D: Device, F: FnMut(&Recorded<'_>) + Send> Device for Record<D, F> {
         Ok(())
     }
 
+    fn flush(&mut self) -> io::Result<()> {
+        self.device.flush()
+    }
+
     fn readiness(&self) -> Readiness<'_> {
         self.device.readiness()
     }

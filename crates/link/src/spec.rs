@@ -6,6 +6,10 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
+mod xdp;
+
+pub use xdp::XdpConfig;
+
 /// Smallest MTU accepted, octets: what every IPv4 host must take (RFC 791 section 3.1).
 pub const MIN_MTU: u16 = 576;
 /// Smallest MTU that carries IPv6, octets (RFC 8200 section 5). Below it a link is IPv4 only.
@@ -104,6 +108,8 @@ pub enum Way {
     Tun,
     /// A veth pair with AF_PACKET, or fail.
     Veth,
+    /// A veth pair with AF_XDP, or fail. Without offload, whatever is asked for.
+    Xdp,
 }
 
 impl fmt::Display for Way {
@@ -112,6 +118,7 @@ impl fmt::Display for Way {
             Self::Any => "any",
             Self::Tun => "tun",
             Self::Veth => "veth",
+            Self::Xdp => "xdp",
         })
     }
 }
@@ -174,14 +181,17 @@ impl TunConfig {
     }
 }
 
-/// A link: `private[,mtu=N][,offload=on|off][,way=any|tun|veth][,queues=N]` or
-/// `tun:NAME[,addr=CIDR…][,peer=IP…][,mtu=N][,offload=on|off][,queues=N]`, `addr` and `peer` once a family.
+/// A link: `private[,mtu=N][,offload=on|off][,way=any|tun|veth|xdp][,queues=N]`,
+/// `tun:NAME[,addr=CIDR…][,peer=IP…][,mtu=N][,offload=on|off][,queues=N]` or
+/// `xdp:NAME[,addr=CIDR…][,via=IP…][,queue=N][,generic=on|off]`, `addr`, `peer` and `via` once a family.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LinkSpec {
     /// A private namespace.
     Private(PrivateSpec),
     /// A TUN device in this namespace.
     Tun(TunConfig),
+    /// A queue of any device of this namespace, by AF_XDP.
+    Xdp(XdpConfig),
 }
 
 impl Default for LinkSpec {
@@ -194,8 +204,8 @@ impl Default for LinkSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum LinkSpecError {
-    /// It begins with neither `private` nor `tun:`.
-    #[error("unknown link `{0}`: use `private` or `tun:NAME`")]
+    /// It begins with none of `private`, `tun:` and `xdp:`.
+    #[error("unknown link `{0}`: use `private`, `tun:NAME` or `xdp:NAME`")]
     UnknownLink(String),
     /// The device's name is empty, longer than 15 octets, or holds an octet that no device's name has.
     #[error("bad device name `{0}`: 1 to 15 letters, digits, `-`, `_` or `.`")]
@@ -225,7 +235,7 @@ pub enum LinkSpecError {
     Twice(&'static str),
 }
 
-const PRIVATE_OPTIONS: &str = "mtu=N, offload=on|off, way=any|tun|veth, queues=N";
+const PRIVATE_OPTIONS: &str = "mtu=N, offload=on|off, way=any|tun|veth|xdp, queues=N";
 const TUN_OPTIONS: &str = "addr=CIDR, peer=IP, mtu=N, offload=on|off, queues=N";
 
 impl FromStr for LinkSpec {
@@ -238,6 +248,8 @@ impl FromStr for LinkSpec {
             parse_private(options).map(Self::Private)
         } else if let Some(name) = link.strip_prefix("tun:") {
             parse_tun(name, options).map(Self::Tun)
+        } else if let Some(name) = link.strip_prefix("xdp:") {
+            xdp::parse(name, options).map(Self::Xdp)
         } else {
             Err(LinkSpecError::UnknownLink(link.to_owned()))
         }
@@ -249,7 +261,9 @@ fn parse_private<'a>(options: impl Iterator<Item = &'a str>) -> Result<PrivateSp
     for option in options {
         match option.split_once('=') {
             Some(("mtu", value)) => once(&mut mtu, "mtu", parse_mtu(value)?)?,
-            Some(("offload", value)) => once(&mut offload, "offload", parse_switch(value)?)?,
+            Some(("offload", value)) => {
+                once(&mut offload, "offload", parse_switch("offload", value)?)?;
+            }
             Some(("way", value)) => once(&mut way, "way", parse_way(value)?)?,
             Some(("queues", value)) => once(&mut queues, "queues", parse_queues(value)?)?,
             _ => return Err(unknown(option, "private", PRIVATE_OPTIONS)),
@@ -267,41 +281,16 @@ fn parse_tun<'a>(
     name: &str,
     options: impl Iterator<Item = &'a str>,
 ) -> Result<TunConfig, LinkSpecError> {
-    let known = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
-    if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(known) || name.starts_with('.') {
-        return Err(LinkSpecError::BadName(name.to_owned()));
-    }
-    let mut config = TunConfig::new(name);
+    let mut config = TunConfig::new(parse_name(name)?);
     let (mut offload, mut queues) = (None, None);
     for option in options {
         match option.split_once('=') {
-            Some(("addr", value)) => {
-                let cidr = parse_cidr(value)?;
-                let family = cidr.address.is_ipv4();
-                if config
-                    .addresses
-                    .iter()
-                    .any(|other| other.address.is_ipv4() == family)
-                {
-                    return Err(LinkSpecError::Twice("addr"));
-                }
-                config.addresses.push(cidr);
-            }
-            Some(("peer", value)) => {
-                let peer: IpAddr = value
-                    .parse()
-                    .map_err(|_| bad_value("peer", value, "an IP address"))?;
-                if config
-                    .peers
-                    .iter()
-                    .any(|other| other.is_ipv4() == peer.is_ipv4())
-                {
-                    return Err(LinkSpecError::Twice("peer"));
-                }
-                config.peers.push(peer);
-            }
+            Some(("addr", value)) => add_address(&mut config.addresses, value)?,
+            Some(("peer", value)) => add_host(&mut config.peers, "peer", value)?,
             Some(("mtu", value)) => once(&mut config.mtu, "mtu", parse_mtu(value)?)?,
-            Some(("offload", value)) => once(&mut offload, "offload", parse_switch(value)?)?,
+            Some(("offload", value)) => {
+                once(&mut offload, "offload", parse_switch("offload", value)?)?;
+            }
             Some(("queues", value)) => once(&mut queues, "queues", parse_queues(value)?)?,
             _ => return Err(unknown(option, "tun", TUN_OPTIONS)),
         }
@@ -309,6 +298,44 @@ fn parse_tun<'a>(
     config.offload = offload.unwrap_or(true);
     config.queues = queues.unwrap_or(1);
     Ok(config)
+}
+
+fn parse_name(name: &str) -> Result<&str, LinkSpecError> {
+    let known = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+    if !(1..=MAX_NAME).contains(&name.len()) || !name.bytes().all(known) || name.starts_with('.') {
+        return Err(LinkSpecError::BadName(name.to_owned()));
+    }
+    Ok(name)
+}
+
+/// One more `addr`, the first of its family.
+fn add_address(addresses: &mut Vec<Cidr>, value: &str) -> Result<(), LinkSpecError> {
+    let cidr = parse_cidr(value)?;
+    let family = cidr.address.is_ipv4();
+    if addresses
+        .iter()
+        .any(|other| other.address.is_ipv4() == family)
+    {
+        return Err(LinkSpecError::Twice("addr"));
+    }
+    addresses.push(cidr);
+    Ok(())
+}
+
+/// One more address without a prefix, the first of its family.
+fn add_host(
+    hosts: &mut Vec<IpAddr>,
+    option: &'static str,
+    value: &str,
+) -> Result<(), LinkSpecError> {
+    let host: IpAddr = value
+        .parse()
+        .map_err(|_| bad_value(option, value, "an IP address"))?;
+    if hosts.iter().any(|other| other.is_ipv4() == host.is_ipv4()) {
+        return Err(LinkSpecError::Twice(option));
+    }
+    hosts.push(host);
+    Ok(())
 }
 
 fn once<T>(slot: &mut Option<T>, option: &'static str, value: T) -> Result<(), LinkSpecError> {
@@ -350,19 +377,19 @@ fn parse_queues(value: &str) -> Result<u16, LinkSpecError> {
         .ok_or_else(|| bad_value("queues", value, "1 to 256"))
 }
 
-fn parse_switch(value: &str) -> Result<bool, LinkSpecError> {
+fn parse_switch(option: &'static str, value: &str) -> Result<bool, LinkSpecError> {
     match value {
         "on" => Ok(true),
         "off" => Ok(false),
-        _ => Err(bad_value("offload", value, "on or off")),
+        _ => Err(bad_value(option, value, "on or off")),
     }
 }
 
 fn parse_way(value: &str) -> Result<Way, LinkSpecError> {
-    [Way::Any, Way::Tun, Way::Veth]
+    [Way::Any, Way::Tun, Way::Veth, Way::Xdp]
         .into_iter()
         .find(|way| way.to_string() == value)
-        .ok_or_else(|| bad_value("way", value, "any, tun or veth"))
+        .ok_or_else(|| bad_value("way", value, "any, tun, veth or xdp"))
 }
 
 fn parse_cidr(value: &str) -> Result<Cidr, LinkSpecError> {
@@ -376,6 +403,7 @@ impl fmt::Display for LinkSpec {
     /// What [`FromStr`] reads; options that are at their default are left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (offload, queues) = match self {
+            Self::Xdp(config) => return xdp::print(config, f),
             Self::Private(spec) => {
                 f.write_str("private")?;
                 if spec.mtu != DEFAULT_MTU {
@@ -483,7 +511,7 @@ mod tests {
             ("private,queues=0", "it takes 1 to 256"),
             ("tun:t,queues=257", "bad value `257` of `queues`"),
             ("tun:t,queues=2,queues=2", "`queues` given twice"),
-            ("private,way=tap", "any, tun or veth"),
+            ("private,way=tap", "any, tun, veth or xdp"),
             ("tun:t,addr=10.0.0.1", "like 10.9.0.2/24"),
             ("tun:t,addr=10.0.0.1/33", "like 10.9.0.2/24"),
             (
@@ -531,7 +559,7 @@ mod tests {
             mtu in proptest::option::of(MIN_MTU..=MAX_MTU),
             offload in any::<bool>(),
             queues in 1..=MAX_QUEUES,
-            way in prop_oneof![Just(Way::Any), Just(Way::Tun), Just(Way::Veth)],
+            way in prop_oneof![Just(Way::Any), Just(Way::Tun), Just(Way::Veth), Just(Way::Xdp)],
         ) {
             for spec in [
                 LinkSpec::Private(PrivateSpec { mtu: mtu.unwrap_or(1500), offload, way, queues }),

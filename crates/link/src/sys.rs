@@ -8,6 +8,10 @@
     reason = "system calls that neither std nor rustix wraps safely"
 )]
 
+pub(crate) mod bpf;
+mod ring;
+pub(crate) mod xsk;
+
 use std::ffi::{c_int, c_short, c_uint};
 use std::io;
 use std::mem;

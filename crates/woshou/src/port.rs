@@ -182,7 +182,14 @@ impl Port {
                 self.spare = sent.octets;
             }
         }
+        self.flush();
         true
+    }
+
+    /// Has the device send what it kept.
+    pub(crate) fn flush(&mut self) {
+        // A device that is broken says so when it is read.
+        let _ = self.device.flush();
     }
 
     fn count_lost(&mut self) {

@@ -275,6 +275,7 @@ impl Shared {
                 *sent += port.send(&frame);
             }
         }
+        ports.iter_mut().for_each(Port::flush);
         let sated = alone && ports.iter_mut().any(|port| port.is_sated(now));
         sated || (!was_full && ports.iter().any(Port::is_full))
     }

@@ -59,6 +59,9 @@ impl Device for Spread {
     fn send(&mut self, frame: &Outgoing<'_>) -> io::Result<()> {
         self.device().send(frame)
     }
+    fn flush(&mut self) -> io::Result<()> {
+        self.device().flush()
+    }
     fn readiness(&self) -> Readiness<'_> {
         match &self.descriptor {
             Some(descriptor) => Readiness::Fd(descriptor.as_fd()),
