@@ -392,7 +392,7 @@ fn output_takes_turns() {
     while pair.stacks[1].accept(listener).is_some() {}
     for &client in &clients {
         pair.stacks[0]
-            .write(pair.now, client, &pattern(7_000))
+            .write(pair.now, client, &pattern(14_000))
             .unwrap();
     }
     let mut ports = Vec::new();
@@ -402,13 +402,54 @@ fn output_takes_turns() {
             transmit.headers[21],
         ]));
     }
-    assert!(ports.len() >= 12, "{ports:?}");
-    for turn in ports.chunks(3).take(4) {
-        assert!(
-            turn[0] != turn[1] && turn[1] != turn[2] && turn[0] != turn[2],
+    // Nine whole segments each (Nagle holds the rest): turns of four, four and one, in the same order each time.
+    let turns: Vec<_> = ports.chunk_by(|one, next| one == next).collect();
+    let lens: Vec<_> = turns.iter().map(|turn| turn.len()).collect();
+    assert_eq!(lens, [4, 4, 4, 4, 4, 4, 1, 1, 1], "{ports:?}");
+    for round in turns.chunks(3) {
+        assert_eq!(
+            round.iter().map(|turn| turn[0]).collect::<Vec<_>>(),
+            turns[..3].iter().map(|turn| turn[0]).collect::<Vec<_>>(),
             "{ports:?}"
         );
     }
+}
+
+/// Who writes a little while others send much waits for no more than a turn of each.
+#[test]
+fn a_small_text_waits_for_one_turn_of_each() {
+    let mut pair = Pair::new();
+    let listener = pair.stacks[1].listen(at("10.0.0.2", 80), 1000).unwrap();
+    let connect = |pair: &mut Pair| {
+        let stack = &mut pair.stacks[0];
+        stack.connect(pair.now, at("10.0.0.2", 80), None).unwrap()
+    };
+    let bulk: Vec<_> = (0..5).map(|_| connect(&mut pair)).collect();
+    let small = connect(&mut pair);
+    pair.run_for(Duration::from_millis(100));
+    while pair.stacks[1].accept(listener).is_some() {}
+    for &id in &bulk {
+        pair.stacks[0]
+            .write(pair.now, id, &pattern(14_000))
+            .unwrap();
+    }
+    // The turn under way is that of the first.
+    assert!(pair.stacks[0].poll_transmit(pair.now).is_some());
+    pair.stacks[0].write(pair.now, small, b"now").unwrap();
+    let port = pair.stacks[0].endpoints(small).unwrap().local.port();
+    let mut before = 0;
+    loop {
+        let transmit = pair.stacks[0].poll_transmit(pair.now).unwrap();
+        if transmit.headers[20..22] == port.to_be_bytes() {
+            break;
+        }
+        before += 1;
+    }
+    assert_eq!(
+        before,
+        3 + 4 * 4 + 4,
+        "the rest of the first turn, four turns, and the first again"
+    );
 }
 
 #[test]

@@ -41,12 +41,14 @@ pub(super) struct Budget {
     may_exceed: bool,
     /// Octets of text in each segment of a train, where one may be.
     train_of: Option<u32>,
+    /// Most of them.
+    most: u32,
 }
 
 impl Budget {
     /// Octets of text that may be planned at once.
     fn longest(&self) -> u32 {
-        let train = self.train_of.map(|segment| segment * train::MOST);
+        let train = self.train_of.map(|segment| segment * self.most);
         train.unwrap_or(self.max_text)
     }
 }
@@ -198,8 +200,7 @@ impl Stack {
         let link = self.routes.link(path.link);
         let mut budget = budget(now, slot, link);
         if self.table.has_ready() {
-            // Where others wait, each has a segment in turn.
-            budget.train_of = None;
+            budget.most = train::QUANTUM;
         }
         let Some((plan, train)) = plan_turn(now, slot, &budget) else {
             self.conclude(now, id, true);
@@ -373,6 +374,7 @@ const NO_TEXT: Budget = Budget {
     max_text: 0,
     may_exceed: false,
     train_of: None,
+    most: 0,
 };
 
 /// How much text the next packet of a connection, which leaves by `link`, may hold.
@@ -393,6 +395,7 @@ fn budget(now: Instant, slot: &Slot, link: Option<&Link>) -> Budget {
             max_text: gso_max - headers,
             may_exceed: false,
             train_of: None,
+            most: 0,
         };
     }
     let Body::Connection(connection) = &slot.body else {
@@ -410,6 +413,7 @@ fn budget(now: Instant, slot: &Slot, link: Option<&Link>) -> Budget {
         max_text,
         may_exceed,
         train_of: cut_here.then_some(segment),
+        most: train::MOST,
     }
 }
 
