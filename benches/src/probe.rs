@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 pub(crate) enum Probe {
     /// Holds so many idle connections, and prints the resident octets and the heap's for each.
     Held { connections: u32 },
-    /// Serves busy connections within so many octets, and prints its peak resident memory and the stack's own count.
+    /// Serves busy connections in a process of so many octets, and prints its peak resident memory and the stack's own count.
     Busy { limit: usize },
     /// The kernel's side of `busy`.
     BusyClients { to: std::net::SocketAddr },

@@ -6,7 +6,7 @@ use super::{Options, Outcome};
 use crate::probe;
 use crate::table::{Line, Wanted};
 
-/// The limit, octets.
+/// What the whole process may take, octets. The program keeps 12 MB of it for itself.
 const LIMIT: u32 = 50_000_000;
 
 /// A process of its own each time.

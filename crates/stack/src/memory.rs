@@ -12,7 +12,8 @@ pub(crate) const CONNECTION: usize =
     size_of::<Slot>() + size_of::<woshou_tcp::Connection>() + IN_MAPS;
 /// Charged for a half-open connection: what `Listener` promises at most,.
 pub(crate) const HALF_OPEN: usize = 160;
-/// A four-tuple in the demux, twice for the room a hash map keeps free; a deadline and its place; a queue's entry.
+/// What knows of it: an entry in the demux, twice for the room a hash map keeps free; a deadline and its place; a queue's entry;
+/// the same again at whoever holds its id.
 pub(crate) const IN_MAPS: usize = 2 * 48 + 24 + 8;
 
 /// A packet of that many octets is taken in whatever the budget.
@@ -63,6 +64,8 @@ pub(crate) struct Memory {
     searched_at: Option<Instant>,
     /// A measure is under way; what it changes starts no other.
     pub(crate) acting: bool,
+    /// What the owner holds for the stack's sake.
+    pub(crate) beside: usize,
     pub(crate) pruned_octets: u64,
     pub(crate) killed: u64,
     pub(crate) refused: u64,
@@ -76,6 +79,7 @@ impl Memory {
             level: Pressure::Plenty,
             searched_at: None,
             acting: false,
+            beside: 0,
             pruned_octets: 0,
             killed: 0,
             refused: 0,
@@ -100,7 +104,7 @@ impl Memory {
         match level {
             Pressure::Plenty => 0,
             Pressure::Pressure => self.budget / 4 * 3,
-            Pressure::Critical => self.budget / 16 * 15,
+            Pressure::Critical => self.budget / 8 * 7,
         }
     }
 
@@ -109,7 +113,7 @@ impl Memory {
         match level {
             Pressure::Plenty => 0,
             Pressure::Pressure => self.budget / 8 * 5,
-            Pressure::Critical => self.budget / 8 * 7,
+            Pressure::Critical => self.budget / 16 * 13,
         }
     }
 
@@ -186,9 +190,10 @@ mod tests {
             (11, Pressure::Plenty),
             (15, Pressure::Critical),
             (14, Pressure::Critical),
+            (13, Pressure::Critical),
+            (12, Pressure::Pressure),
             (13, Pressure::Pressure),
-            (14, Pressure::Pressure),
-            (15, Pressure::Critical),
+            (14, Pressure::Critical),
             (0, Pressure::Plenty),
         ];
         for (held, level) in steps {

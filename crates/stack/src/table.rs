@@ -79,6 +79,8 @@ pub(crate) struct Slot {
     told: bool,
     /// Octets that its queues held when last looked at.
     pub(crate) queued: usize,
+    /// Octets that it holds beside its queues and itself, when last looked at.
+    beside: u16,
     /// When it last gave some of them back, or had none.
     pub(crate) gave_at: Instant,
     /// It was settled.
@@ -104,7 +106,7 @@ pub(crate) struct Table {
     ready: VecDeque<ConnId>,
     news: VecDeque<ConnId>,
     pub(crate) deadlines: Deadlines,
-    /// Sum of what the slots' queues hold.
+    /// Sum of what the slots' queues hold, and of what is beside them.
     queued: usize,
     /// Those that were told that memory is short.
     pressed: VecDeque<ConnId>,
@@ -140,6 +142,7 @@ impl Table {
             wake: Wake::NONE,
             told: false,
             queued: 0,
+            beside: 0,
             gave_at: Instant::ZERO,
             seen: false,
             pressed: false,
@@ -205,7 +208,7 @@ impl Table {
         self.deadlines.set(id.index, None);
         self.forget_orphan(id);
         let slot = self.slots.try_remove(id.index as usize)?;
-        self.queued -= slot.queued;
+        self.queued -= slot.queued + usize::from(slot.beside);
         Some(slot)
     }
 
@@ -214,7 +217,7 @@ impl Table {
         self.slots.len()
     }
 
-    /// Octets that their queues hold.
+    /// Octets that their queues hold, and what is beside them.
     pub(crate) fn queued(&self) -> usize {
         self.queued
     }
@@ -254,10 +257,13 @@ impl Table {
             slot.gave_at = now;
         }
         self.queued = self.queued - before + queued;
-        match core::mem::replace(&mut slot.seen, true) && queued == before {
-            true => Settled::Same,
-            false => Settled::Changed,
+        if core::mem::replace(&mut slot.seen, true) && queued == before {
+            return Settled::Same;
         }
+        let beside = u16::try_from(slot.body.beside()).unwrap_or(u16::MAX);
+        let before = core::mem::replace(&mut slot.beside, beside);
+        self.queued = self.queued - usize::from(before) + usize::from(beside);
+        Settled::Changed
     }
 
     /// Tells `id` that memory is short, and remembers to tell when it is not any more.

@@ -380,7 +380,10 @@ fn fragments_take_what_is_left_and_no_more() {
         while pair.stacks[1].write(pair.now, server, &[7; 1_000]).is_ok() {}
     }
     let before = pair.stacks[1].memory().now;
-    assert!(before > BUDGET / 16 * 15, "{before}");
+    assert!(
+        before > BUDGET / 8 * 7,
+        "{before}: less than its share is left"
+    );
     // First pieces of datagrams that never come to their end, from many sources.
     for id in 0..1_000u16 {
         let [high, low] = id.to_be_bytes();

@@ -33,9 +33,18 @@ impl Pressure {
             Self::Critical => 0,
         }
     }
+
+    /// Most octets of text that are taken from one segment. A train of segments taken as one is 64 KiB, from each of a thousand
+    /// connections that get on.
+    pub(crate) fn text_limit(self) -> usize {
+        match self {
+            Self::Plenty | Self::Pressure => usize::MAX,
+            Self::Critical => SEND_WHEN_CRITICAL,
+        }
+    }
 }
 
 /// Octets of text that may wait for a peer under pressure: some segments, so that the connection gets on.
 const SEND_UNDER_PRESSURE: usize = 16 * 1024;
-/// The same when memory is all but used up: the smallest chunk of a send buffer.
+/// The same when memory is all but used up: the smallest chunk of a send buffer, and of a receive buffer.
 const SEND_WHEN_CRITICAL: usize = 2 * 1024;

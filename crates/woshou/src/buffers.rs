@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 /// Octets of a receive buffer: the largest IP packet and room for an Ethernet header and more.
 pub(crate) const FRAME: usize = 65_536 + 64;
 
-/// A frame at least this long is handed over with its buffer: it fills half of it, so that holding on to it
-/// costs at most twice what a copy would.
-pub(crate) const LEND_FROM: usize = FRAME / 2;
+/// A frame at least this long is handed over with its buffer: its text fills half of it behind whatever headers, so that holding
+/// on to it costs at most twice what a copy would.
+pub(crate) const LEND_FROM: usize = FRAME / 2 + 256;
 
 /// Most buffers remembered while the stack still holds text in them. 16 are 1 MiB.
 const LENT: usize = 16;
@@ -17,13 +17,29 @@ const LENT: usize = 16;
 /// One buffer for small frames, and those lent to the stack, which come back when the text was read.
 ///
 /// A buffer always has its full length, so that it is filled with zeros only once, not for each frame.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Buffers {
     free: Option<BytesMut>,
     lent: VecDeque<Bytes>,
+    /// Most buffers in `lent`.
+    most: usize,
 }
 
 impl Buffers {
+    /// With a stack that may hold `budget` octets, of which a small part is kept for the next frames.
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            free: None,
+            lent: VecDeque::new(),
+            most: (budget / 32 / FRAME).min(LENT),
+        }
+    }
+
+    /// Octets of memory that are kept. What the stack still holds of them is counted there as well.
+    pub(crate) fn memory(&self) -> usize {
+        (usize::from(self.free.is_some()) + self.lent.len()) * FRAME
+    }
+
     /// A buffer of [`FRAME`] octets.
     pub(crate) fn take(&mut self) -> BytesMut {
         let known = self.free.take().or_else(|| self.reclaim());
@@ -35,15 +51,17 @@ impl Buffers {
         self.free = Some(buffer);
     }
 
-    /// The first `len` octets of `buffer`, to be held on to for as long as the stack likes; the buffer is remembered.
-    pub(crate) fn lend(&mut self, buffer: BytesMut, len: usize) -> Bytes {
-        if self.lent.len() == LENT {
-            self.lent.pop_front();
-        }
+    /// `buffer`, to be held on to for as long as the stack likes, and remembered. All of it, so that the stack knows how much it
+    /// holds on to.
+    pub(crate) fn lend(&mut self, buffer: BytesMut) -> Bytes {
         let buffer = buffer.freeze();
-        let frame = buffer.slice(..len.min(buffer.len()));
-        self.lent.push_back(buffer);
-        frame
+        if self.most > 0 {
+            if self.lent.len() == self.most {
+                self.lent.pop_front();
+            }
+            self.lent.push_back(buffer.clone());
+        }
+        buffer
     }
 
     /// Whether a buffer is kept.
@@ -53,7 +71,8 @@ impl Buffers {
 
     /// Gives all memory back.
     pub(crate) fn give_back(&mut self) {
-        *self = Self::default();
+        self.free = None;
+        self.lent = VecDeque::new();
     }
 
     /// The oldest lent buffer, if nobody holds it any more.
@@ -74,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_buffer_comes_back_when_nobody_holds_it() {
-        let mut buffers = Buffers::default();
+        let mut buffers = Buffers::new(1 << 30);
         let buffer = buffers.take();
         assert_eq!(buffer.len(), FRAME);
         let place = buffer.as_ptr();
-        let frame = buffers.lend(buffer, LEND_FROM);
-        assert_eq!((frame.as_ptr(), frame.len()), (place, LEND_FROM));
+        let frame = buffers.lend(buffer);
+        assert_eq!((frame.as_ptr(), frame.len()), (place, FRAME));
         let text = frame.slice(40..);
         drop(frame);
         let other = buffers.take();
@@ -97,9 +116,9 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let mut buffers = Buffers::default();
+        let mut buffers = Buffers::new(1 << 30);
         for _ in 0..10 * LENT {
-            std::mem::forget(buffers.lend(BytesMut::zeroed(9), 9)); // held for ever
+            std::mem::forget(buffers.lend(BytesMut::zeroed(9))); // held for ever
         }
         assert_eq!(buffers.lent.len(), LENT);
     }

@@ -138,10 +138,13 @@ impl Driver {
                 shared.stack.keep_free_chunks(spare);
             }
             self.still_at = Some(now + STILL);
+            let kept = shared.buffers.memory();
+            shared.stack.count_beside(kept);
         } else if self.still_at.is_some_and(|at| at <= now) {
             self.still_at = None;
             shared.stack.keep_free_chunks(0);
             shared.buffers.give_back();
+            shared.stack.count_beside(0);
             if let Some(member) = &mut shared.member {
                 member.give_back();
             }

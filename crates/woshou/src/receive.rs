@@ -58,8 +58,9 @@ impl Shared {
                 segment_size: received.segment_size,
             };
             if received.len >= LEND_FROM {
-                let frame = self.buffers.lend(buffer, received.len);
-                self.take_in(now, &how, &frame, Some(&frame));
+                let whole = self.buffers.lend(buffer);
+                let frame = whole.get(..received.len).unwrap_or_default();
+                self.take_in(now, &how, frame, Some(&whole));
             } else {
                 let frame = buffer.get(..received.len).unwrap_or_default();
                 self.take_in(now, &how, frame, None);

@@ -127,10 +127,11 @@ impl Shared {
         (number, member): (u16, Option<Box<Member>>),
         origin: TokioInstant,
     ) -> Self {
+        let budget = stack.memory().budget;
         Self {
             stack,
             ports,
-            buffers: Buffers::default(),
+            buffers: Buffers::new(budget),
             heard: false,
             sent: 0,
             acknowledged: 0,

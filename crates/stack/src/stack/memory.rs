@@ -33,6 +33,12 @@ impl Stack {
             + self.looped_octets
             + self.neighbours.memory()
             + self.outside.chunks.memory()
+            + self.memory.beside
+    }
+
+    /// The owner holds so many octets for the stack's sake, buffers that it receives into, say: they count as the stack's.
+    pub fn count_beside(&mut self, octets: usize) {
+        self.memory.beside = octets;
     }
 
     /// Keeps at most so many `octets` of freed send buffers, to be used again; 0 at first. Who moves much wants a megabyte or

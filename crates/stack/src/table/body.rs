@@ -84,6 +84,14 @@ impl Body {
         }
     }
 
+    /// As [`Connection::beside`].
+    pub(super) fn beside(&self) -> usize {
+        match self {
+            Self::Opening(_) => 0,
+            Self::Connection(connection) => connection.beside(),
+        }
+    }
+
     pub(crate) fn ended(&self) -> Option<Ended> {
         match self {
             Self::Opening(opening) => opening.ended(),

@@ -16,6 +16,14 @@ impl Connection {
         sent + flight + self.rcv.buffer.memory() + self.rcv.reassembly.memory()
     }
 
+    /// Octets of heap memory that it holds whether or not anything is queued, beside itself: congestion control, and what a sender
+    /// of text knows of the path.
+    #[must_use]
+    pub fn beside(&self) -> usize {
+        let rates = self.rates.as_ref().map_or(0, |_| size_of::<super::Rates>());
+        size_of_val(&*self.congestion) + rates
+    }
+
     /// How short of memory the owner is; holds until the next call. No window that was offered is taken back
     /// (RFC 9293 SHLD-14), it only opens no further.
     pub fn set_pressure(&mut self, pressure: Pressure) {

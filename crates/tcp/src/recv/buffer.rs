@@ -45,7 +45,7 @@ struct Waiting {
     queue: VecDeque<Piece>,
     /// Where small texts are copied to.
     tail: BytesMut,
-    /// Heap memory counted for `tail`: its chunk, less what went to `queue` or to the user.
+    /// Heap memory counted for `tail`: its whole chunk, which it keeps alive however much of it went to `queue` or to the user.
     tail_charged: usize,
     /// Octets in both.
     len: usize,
@@ -124,6 +124,7 @@ impl Waiting {
     fn push_bytes(&mut self, octets: Bytes, charged: usize) {
         self.len += octets.len();
         self.queue_tail();
+        self.drop_scraps();
         self.enqueue(Piece { octets, charged });
     }
 
@@ -156,19 +157,36 @@ impl Waiting {
         let asked = wanted.min(MOST_CHUNK).next_power_of_two();
         let size = doubled.max(asked).clamp(LEAST_CHUNK, MOST_CHUNK);
         self.queue_tail();
+        self.drop_tail();
         self.tail = BytesMut::with_capacity(size);
         self.tail_charged = self.tail.capacity();
     }
 
-    /// Moves what the tail holds behind the queue; the room after it stays the tail's.
+    /// Moves what the tail holds behind the queue; the room after it stays the tail's, and with it the charge.
     fn queue_tail(&mut self) {
         if self.tail.is_empty() {
             return;
         }
         let octets = self.tail.split().freeze();
-        let charged = self.tail_charged.saturating_sub(self.tail.capacity());
-        self.tail_charged -= charged;
-        self.enqueue(Piece { octets, charged });
+        self.enqueue(Piece { octets, charged: 0 });
+    }
+
+    /// Lets go of the tail, which is empty. Its chunk lives as long as the last piece of it, if there is one: no later than the
+    /// last of all.
+    fn drop_tail(&mut self) {
+        let charged = core::mem::take(&mut self.tail_charged);
+        self.tail = BytesMut::new();
+        if let Some(last) = self.queue.back_mut() {
+            last.charged += charged;
+            self.queue_charged += charged;
+        }
+    }
+
+    /// Lets go of an empty tail that keeps more alive than it has room.
+    fn drop_scraps(&mut self) {
+        if self.tail.is_empty() && self.tail.capacity() < self.tail_charged / 2 {
+            self.drop_tail();
+        }
     }
 
     fn enqueue(&mut self, piece: Piece) {
@@ -213,7 +231,7 @@ impl Waiting {
                 self.queue.pop_front();
             }
             Some(_) => {}
-            None => self.tail_charged = self.tail_charged.min(self.tail.capacity()),
+            None => self.drop_scraps(),
         }
         octets
     }

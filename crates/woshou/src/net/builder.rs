@@ -152,7 +152,8 @@ impl Builder {
     }
 
     /// Most octets of memory that the stack holds, whatever its peers do ([`Config::memory`], as a part of
-    /// [`Builder::config`]). Default: 256 MiB. What was done to keep it shows in [`Net::memory`].
+    /// [`Builder::config`]), with the driver's buffers. What the program holds itself is not in it: its own buffers and tasks, and
+    /// what `read_chunk` handed over, which may keep 64 KiB alive with a few octets. Default: 256 MiB. What was done to keep it shows in [`Net::memory`].
     pub fn memory(mut self, octets: usize) -> Self {
         self.config.memory = octets;
         self

@@ -59,6 +59,7 @@ impl Connection {
             self.rcv.ack.owe(Reason::Gap);
             return Err(Refusal::NoMemory);
         }
+        let text = self.cut_to_memory(text);
         if seq != self.rcv.nxt {
             let trouble = self.trouble_mut();
             let segments = u32::from(segment.coalesced.max(1));
@@ -110,6 +111,13 @@ impl Connection {
     fn is_too_much(&self, seq: SeqNum) -> bool {
         let waits = seq != self.rcv.nxt || self.rcv.buffer.len() > 0;
         self.rcv.pressure == Pressure::Critical && waits
+    }
+
+    /// What there is memory for of text that nothing waits before: the rest is as if it had been lost.
+    fn cut_to_memory<'a>(&self, text: Text<'a>) -> Text<'a> {
+        let most = self.rcv.pressure.text_limit();
+        let octets = text.octets.get(..most).unwrap_or(text.octets);
+        Text { octets, ..text }
     }
 
     /// Where SACK was agreed on, text that is here already is reported (RFC 2883): its sender repeated it in vain.

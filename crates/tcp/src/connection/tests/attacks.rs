@@ -418,6 +418,16 @@ fn under_pressure_the_edge_stays_and_text_waits() {
     );
 }
 
+#[test]
+fn where_memory_is_all_but_used_up_no_whole_train_of_segments_is_taken() {
+    for (pressure, taken) in [(Pressure::Pressure, 20_000), (Pressure::Critical, 2_048)] {
+        let mut attack = Attack::default();
+        attack.connection.set_pressure(pressure);
+        attack.hear(0, 0, &[], &vec![7; 20_000]).unwrap();
+        assert_eq!(attack.connection.readable(), taken, "{pressure:?}");
+    }
+}
+
 /// The "shrew": a pulse whenever the timer fires. No sender can tell it from congestion, and while it lasts little gets
 /// through; but the connection survives, and is as fast as ever soon after.
 #[test]
