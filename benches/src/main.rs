@@ -4,6 +4,7 @@
 //! call lies on the way. The peer is smoltcp, driven by hand, as fast as we know how: no congestion control, buffers
 //! of the size that suits it best. Over TUN, the peer of both is the Linux kernel, in a private namespace.
 
+mod cores;
 mod entries;
 mod link;
 mod memory;

@@ -88,7 +88,7 @@ const ROWS: [Row; 12] = [
     Row {
         number: 9,
         name: "several cores",
-        measure: cores::in_memory,
+        measure: cores::measure,
     },
     Row {
         number: 10,

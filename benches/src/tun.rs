@@ -1,6 +1,7 @@
 //! One flow between a stack and the Linux kernel, through a TUN device in a private namespace.
 
 pub(crate) mod null;
+pub(crate) mod shards;
 pub(crate) mod smol;
 pub(crate) mod talk;
 pub(crate) mod woshou;
@@ -66,30 +67,43 @@ const WARM_UP: Duration = Duration::from_millis(300);
 
 /// Goodput in Gbit/s, at the receiving application.
 pub(crate) fn goodput(flow: &Flow, serve: Serve) -> Result<f64> {
+    goodput_by(flow, 1, move |queues, shared| {
+        let device = queues.into_iter().next();
+        serve(device.context("the namespace has a device")?, shared)
+    })
+}
+
+/// The same with a device of so many queues, whoever serves them.
+pub(crate) fn goodput_by(
+    flow: &Flow,
+    queues: u16,
+    serve: impl FnOnce(Vec<Box<dyn Device>>, &Arc<Shared>) -> Result<()> + Send + 'static,
+) -> Result<f64> {
     let spec = PrivateSpec {
         mtu: 1500,
         offload: flow.offload,
         way: Way::Tun,
-        ..PrivateSpec::default()
+        queues,
     };
     let mut namespace = Namespace::new(&spec)?;
     unpaced(&namespace)?;
-    let device = namespace
-        .take_device()
-        .context("the namespace has a device")?;
+    let devices = namespace.take_devices();
     let shared = Arc::new(Shared {
         direction: flow.direction,
         stop: AtomicBool::new(false),
         received: AtomicU64::new(0),
     });
     let ours = shared.clone();
-    let stack = thread::spawn(move || serve(device, &ours));
-    let mut kernel = Vec::new();
-    for _ in 0..flow.flows {
-        let socket = connect(&namespace)?;
+    let stack = thread::spawn(move || serve(devices, &ours));
+    // All before any of them sends: in a full device a SYN would be lost, and come again after a second.
+    let sockets: Vec<_> = (0..flow.flows)
+        .map(|_| connect(&namespace))
+        .collect::<Result<_>>()?;
+    let begin = |socket| {
         let theirs = shared.clone();
-        kernel.push(thread::spawn(move || use_kernel(socket, &theirs)));
-    }
+        thread::spawn(move || use_kernel(socket, &theirs))
+    };
+    let kernel: Vec<_> = sockets.into_iter().map(begin).collect();
 
     thread::sleep(WARM_UP);
     let (before, started) = (shared.received.load(Ordering::Relaxed), Instant::now());

@@ -41,7 +41,7 @@ const PEERS: [(&str, Serve, Wanted); 3] = [
 ];
 
 /// What is measured: a name, who sends, and whether the device cuts segments.
-const CASES: [(&str, Direction, bool); 4] = [
+pub(super) const CASES: [(&str, Direction, bool); 4] = [
     ("kernel sends, MTU 1500", Direction::FromKernel, false),
     ("kernel receives, MTU 1500", Direction::ToKernel, false),
     ("kernel sends, offload", Direction::FromKernel, true),

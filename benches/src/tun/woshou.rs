@@ -82,7 +82,8 @@ async fn over(shared: &Shared) {
     }
 }
 
-async fn bulk(mut stream: TcpStream, shared: &Shared) -> Result<()> {
+/// Sends or receives until the connection ends.
+pub(super) async fn bulk(mut stream: TcpStream, shared: &Shared) -> Result<()> {
     match shared.direction {
         Direction::FromKernel => loop {
             let chunk = stream.read_chunk(CHUNK).await?;
