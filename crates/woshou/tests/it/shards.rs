@@ -282,7 +282,8 @@ async fn talk(client: &Net, to: &[&str], flows: u64, len: usize) -> Vec<TcpStrea
     open
 }
 
-async fn adversarial() {
+/// `in_step`: an error about a segment arrives before its acknowledgement does.
+async fn adversarial(in_step: bool) {
     let (client, server, _) = nets(true);
     echo(server.bind("[::]:80").await.unwrap());
     let open = talk(&client, &[SERVER, SERVER6], 40, 100_000).await;
@@ -296,7 +297,10 @@ async fn adversarial() {
         counters.stack.icmp_errors_in,
         counters.stack.icmp_errors_ignored,
     );
-    assert!(known > 20 && known > 2 * unknown, "{counters:?}");
+    assert!(
+        known > 20 && (known > 2 * unknown || !in_step),
+        "{counters:?}"
+    );
     assert_eq!(client.counters().stack.resets_sent, 0);
     drop(open);
     timeout(Duration::from_secs(5), server.idle())
@@ -306,12 +310,12 @@ async fn adversarial() {
 
 #[tokio::test]
 async fn any_packet_by_any_queue() {
-    adversarial().await;
+    adversarial(true).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn any_packet_by_any_queue_on_any_thread() {
-    adversarial().await;
+    adversarial(false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
