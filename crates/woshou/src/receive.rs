@@ -10,7 +10,7 @@ use crate::crew::How;
 use crate::shared::Shared;
 
 /// Frames taken from a device before others get the lock, and other tasks the thread. Each batch is acknowledged once.
-const BATCH: usize = 128;
+const BATCH: usize = 256;
 
 /// The same in octets: super-frames are long.
 const BATCH_OCTETS: usize = 512 * 1024;
