@@ -257,3 +257,123 @@ impl Member {
         self.crew.done.load(Ordering::Acquire) >= self.crew.inboxes.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+    use woshou_stack::{Config, LinkConfig};
+
+    const HOW: How = How {
+        link: LinkId(0),
+        medium: Medium::Ip,
+        checksum_valid: false,
+        segment_size: None,
+    };
+
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Two members, and a packet whose flow belongs to the second.
+    fn crew(memory: usize) -> (Member, Member, Vec<u8>) {
+        let steering = Steering::new(&[1; 32], 2);
+        let crew = Arc::new(Crew::new(steering.clone(), memory));
+        let packet = |port: u16| {
+            let mut packet = vec![0; 40];
+            (packet[0], packet[9]) = (0x45, 6);
+            packet[3] = 40;
+            packet[20..22].copy_from_slice(&port.to_be_bytes());
+            packet
+        };
+        let theirs = (1..)
+            .map(packet)
+            .find(|packet| steering.packet(Medium::Ip, packet) == Shard::One(1));
+        let member = |number| Member::new(Arc::clone(&crew), number);
+        (member(0), member(1), theirs.unwrap())
+    }
+
+    fn stack() -> Stack {
+        let mut stack = Stack::new(Arc::new(Config::default()), [1; 32]);
+        stack.add_link(LinkConfig {
+            medium: Medium::Ip,
+            mtu: 1500,
+            addresses: Vec::new(),
+            checksum_offload: false,
+            gso_max: 0,
+        });
+        stack
+    }
+
+    #[test]
+    fn what_is_left_is_taken_once_and_memory_is_given_back() {
+        let (mut one, mut other, packet) = crew(1 << 20);
+        let lent = Bytes::from(packet.clone());
+        assert!(!one.keeps(&HOW, &packet, None));
+        assert!(!one.keeps(&HOW, &packet, Some(&lent)));
+        assert!(other.keeps(&HOW, &packet, None), "it is its own");
+        assert!(one.keeps(&HOW, b"no packet", None), "counted where it came");
+        let (now, mut stack) = (Instant::from_millis(1), stack());
+        assert!(!one.empty_inbox(now, &mut stack));
+        assert!(other.empty_inbox(now, &mut stack));
+        assert_eq!(stack.counters().packets_in, 2);
+        assert!(other.empty.octets.capacity() > 0, "kept for the next");
+        assert!(!other.empty_inbox(now, &mut stack));
+        let inbox = |member: &Member| member.crew.inbox(1).unwrap().parcel.octets.capacity();
+        assert!(inbox(&other) > 0, "they change places");
+        other.give_back();
+        assert_eq!((inbox(&other), other.empty.octets.capacity()), (0, 0));
+        assert_eq!((one.handed_over, one.lost), (2, 0));
+    }
+
+    #[test]
+    fn a_full_inbox_loses_and_counts() {
+        let (mut one, mut other, packet) = crew(1 << 20);
+        for _ in 0..FRAMES + 7 {
+            one.keeps(&HOW, &packet, None);
+        }
+        assert_eq!((one.handed_over, one.lost), (FRAMES as u64, 7));
+        let mut stack = stack();
+        other.empty_inbox(Instant::from_millis(1), &mut stack);
+        assert_eq!(stack.counters().packets_in, FRAMES as u64);
+        // By octets: an eighth of the budget.
+        let mut long = packet;
+        long.resize(60_000, 0);
+        for _ in 0..9 {
+            one.keeps(&HOW, &long, None);
+        }
+        assert_eq!(one.lost, 7 + 9 - LEAST as u64 / 60_000);
+    }
+
+    #[test]
+    fn a_sleeper_is_woken_once_and_nothing_is_missed() {
+        let (mut one, other, packet) = crew(1 << 20);
+        let count = Arc::new(Count(AtomicUsize::new(0)));
+        let waker = Waker::from(Arc::clone(&count));
+        let woken = || count.0.load(Ordering::SeqCst);
+        assert!(other.sleep(&waker));
+        one.keeps(&HOW, &packet, None);
+        one.keeps(&HOW, &packet, None);
+        assert_eq!(woken(), 0, "not before all of a batch is there");
+        let mut wakes = WakeList::default();
+        one.ring(&mut wakes);
+        one.ring(&mut wakes);
+        wakes.wake();
+        assert_eq!(woken(), 1);
+        assert!(!other.sleep(&waker), "there is something");
+    }
+
+    #[test]
+    fn the_last_one_is_told_so() {
+        let (mut one, mut other, _) = crew(1 << 20);
+        assert!(!one.is_last());
+        assert!(!one.is_last(), "asking again changes nothing");
+        assert!(other.is_last());
+        assert!(one.is_last());
+    }
+}

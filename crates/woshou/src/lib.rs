@@ -26,6 +26,36 @@
 //! Which net such a call means is found in this order: the task's ([`Net::scope`]), the thread's ([`Net::enter`]),
 //! the process's ([`Net::set_global`]). [`Net::bind`] and [`Net::connect`] name it instead.
 //!
+//! # Several cores
+//!
+//! A net is one stack behind one lock, driven by one task. With [`shards`](net::Builder::shards) it is several that share
+//! nothing but the devices: each connection belongs to one of them by a keyed hash of its four-tuple, and a device of several
+//! queues ([`Tun::open_queues`](link::Tun::open_queues)) is read by all. Streams and listeners are the same; the fast way to
+//! use them is beside their drivers:
+//!
+//! ```no_run
+//! # fn example(config: &woshou::link::TunConfig) -> Result<(), Box<dyn std::error::Error>> {
+//! use tokio::io::AsyncWriteExt;
+//! use woshou::link::{Device, Tun};
+//! use woshou::{Cidr, Net};
+//!
+//! let address = Cidr { address: "10.9.0.2".parse()?, prefix: 24 };
+//! let queues = Tun::open_queues(config)?.into_iter();
+//! let queues: Vec<_> = queues.map(|queue| Box::new(queue) as Box<dyn Device>).collect();
+//! let shards = u16::try_from(queues.len())?;
+//! let net = Net::builder().queues(queues, [address]).shards(shards).spawn_thread()?;
+//!
+//! let listener = net.runtime(0).block_on(net.bind("0.0.0.0:7"))?;
+//! for (shard, listener) in (0..).zip(listener.per_shard()) {
+//!     net.runtime(shard).spawn(async move {
+//!         while let Ok((mut stream, _)) = listener.accept().await {
+//!             tokio::spawn(async move { stream.write_all(b"hello").await });
+//!         }
+//!     });
+//! }
+//! # Ok(()) }
+//! ```
+//!
 //! # What `tokio::net` offers
 //!
 //! | there | here |

@@ -1,7 +1,6 @@
 //! One device with one queue for several shards: the first reads it, all write to it in turn.
 
 use std::io;
-#[cfg(unix)]
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;

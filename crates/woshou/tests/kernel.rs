@@ -97,6 +97,10 @@ mod linux {
         assert_eq!(counters.handed_over > 0, spec.queues > 1, "{counters:?}");
         assert_eq!(counters.handed_over_lost, 0);
         assert_eq!(counters.stack.resets_sent, 0, "{counters:?}");
+        println!(
+            "{} of {} frames were handed over",
+            counters.handed_over, counters.stack.packets_in
+        );
         drop(open);
         net.shutdown();
     }
