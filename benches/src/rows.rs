@@ -6,6 +6,7 @@ mod cores;
 mod cycles;
 mod held;
 pub(crate) mod instructions;
+mod links;
 mod talk;
 mod tun;
 

@@ -1,4 +1,4 @@
-//! One flow between a stack and the Linux kernel, through a TUN device in a private namespace.
+//! One flow between a stack and the Linux kernel, through a TUN device or another link in a private namespace.
 
 pub(crate) mod null;
 pub(crate) mod shards;
@@ -27,6 +27,8 @@ pub(crate) enum Direction {
 
 /// What is measured.
 pub(crate) struct Flow {
+    /// By which device.
+    pub(crate) way: Way,
     pub(crate) direction: Direction,
     /// Checksums and segmentation left to the device.
     pub(crate) offload: bool,
@@ -82,7 +84,7 @@ pub(crate) fn goodput_by(
     let spec = PrivateSpec {
         mtu: 1500,
         offload: flow.offload,
-        way: Way::Tun,
+        way: flow.way,
         queues,
     };
     let mut namespace = Namespace::new(&spec)?;

@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use woshou_link::Way;
 
 use super::tun::{CASES, unable};
 use super::{Options, Outcome};
@@ -67,6 +68,7 @@ fn over_tun(options: &Options) -> Result<Vec<Line>> {
     for (name, direction, offload) in CASES {
         let goodput = |queues| {
             let flow = Flow {
+                way: Way::Tun,
                 direction,
                 offload,
                 flows: FLOWS,

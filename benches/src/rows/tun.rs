@@ -55,6 +55,7 @@ pub(super) fn one_flow(options: &Options) -> Result<Outcome> {
     let mut lines = Vec::new();
     for (name, direction, offload) in CASES {
         let flow = Flow {
+            way: Way::Tun,
             direction,
             offload,
             flows: 1,
@@ -82,6 +83,7 @@ pub(super) fn one_flow(options: &Options) -> Result<Outcome> {
                 }),
         );
     }
+    lines.extend(super::links::one_flow(options)?);
     Ok(Outcome::Measured(lines))
 }
 
@@ -93,6 +95,7 @@ pub(super) fn many_flows(options: &Options) -> Result<Outcome> {
     for (name, direction, offload) in CASES {
         let goodput = |flows| {
             let flow = Flow {
+                way: Way::Tun,
                 direction,
                 offload,
                 flows,

@@ -1,7 +1,7 @@
 //! An AF_XDP socket: frames in memory shared with the kernel (Documentation/networking/af_xdp.rst).
 //!
-//! Half of the memory belongs to arrivals: a chunk is in the ring of free chunks, with the kernel, or in the ring of
-//! arrivals. The other half is for what we send: a chunk is in `free`, in the ring of what is to be sent, with the kernel, or
+//! A part of the memory belongs to arrivals: a chunk is in the ring of free chunks, with the kernel, or in the ring of
+//! arrivals. The rest is for what we send: a chunk is in `free`, in the ring of what is to be sent, with the kernel, or
 //! in the ring of what was sent.
 
 use std::io;
@@ -29,8 +29,10 @@ const BATCH: u32 = 32;
 pub(crate) struct Sizes {
     /// Octets of a chunk: 2,048 or 4,096.
     pub(crate) chunk: u32,
-    /// Chunks for arrivals, and as many for what is sent; a power of two.
-    pub(crate) chunks: u32,
+    /// Chunks for arrivals; a power of two.
+    pub(crate) arrivals: u32,
+    /// Chunks for what is sent; a power of two.
+    pub(crate) outgoing: u32,
 }
 
 /// A socket that is bound to a queue of a device.
@@ -56,35 +58,34 @@ impl XdpSocket {
     pub(crate) fn open(index: u32, queue: u32, sizes: Sizes) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let fd = socket_with(AddressFamily::XDP, SocketType::RAW, flags, None)?;
-        let half = u64::from(sizes.chunk) * u64::from(sizes.chunks);
-        let memory = Mapping::anonymous(usize::try_from(half * 2).map_err(io::Error::other)?)?;
+        let middle = u64::from(sizes.chunk) * u64::from(sizes.arrivals);
+        let end = middle + u64::from(sizes.chunk) * u64::from(sizes.outgoing);
+        let memory = Mapping::anonymous(usize::try_from(end).map_err(io::Error::other)?)?;
         sockopt::set_xdp_umem_reg(
             &fd,
             XdpUmemReg {
                 addr: memory.address(),
-                len: half * 2,
+                len: end,
                 chunk_size: sizes.chunk,
                 headroom: 0,
                 flags: XdpUmemRegFlags::empty(),
                 tx_metadata_len: 0,
             },
         )?;
-        sockopt::set_xdp_umem_fill_ring_size(&fd, sizes.chunks)?;
-        sockopt::set_xdp_umem_completion_ring_size(&fd, sizes.chunks)?;
-        sockopt::set_xdp_rx_ring_size(&fd, sizes.chunks)?;
-        sockopt::set_xdp_tx_ring_size(&fd, sizes.chunks)?;
+        sockopt::set_xdp_umem_fill_ring_size(&fd, sizes.arrivals)?;
+        sockopt::set_xdp_umem_completion_ring_size(&fd, sizes.outgoing)?;
+        sockopt::set_xdp_rx_ring_size(&fd, sizes.arrivals)?;
+        sockopt::set_xdp_tx_ring_size(&fd, sizes.outgoing)?;
         // What is under way counts against the socket's buffer. Best effort: with less, fewer frames are under way.
-        let under_way = usize::try_from(half * 2).map_err(io::Error::other)?;
-        let _ = sockopt::set_socket_send_buffer_size_force(&fd, under_way);
+        let _ = sockopt::set_socket_send_buffer_size_force(&fd, memory.len());
         let at = sockopt::xdp_mmap_offsets(&fd)?;
-        let (on, size) = (fd.as_fd(), sizes.chunks);
-        let mut fill = Ring::map(on, XDP_UMEM_PGOFF_FILL_RING, &at.fr, size)?;
-        let sent = Ring::map(on, XDP_UMEM_PGOFF_COMPLETION_RING, &at.cr, size)?;
-        let arrivals = Ring::map(on, XDP_PGOFF_RX_RING, &at.rx, size)?;
-        let outgoing = Ring::map(on, XDP_PGOFF_TX_RING, &at.tx, size)?;
-        let chunks =
-            |from: u64| (0..u64::from(size)).map(move |n| from + n * u64::from(sizes.chunk));
-        for chunk in chunks(0) {
+        let (on, arrivals, outgoing) = (fd.as_fd(), sizes.arrivals, sizes.outgoing);
+        let mut fill = Ring::map(on, XDP_UMEM_PGOFF_FILL_RING, &at.fr, arrivals)?;
+        let sent = Ring::map(on, XDP_UMEM_PGOFF_COMPLETION_RING, &at.cr, outgoing)?;
+        let arrivals = Ring::map(on, XDP_PGOFF_RX_RING, &at.rx, arrivals)?;
+        let outgoing = Ring::map(on, XDP_PGOFF_TX_RING, &at.tx, outgoing)?;
+        let step = sizes.chunk as usize;
+        for chunk in (0..middle).step_by(step) {
             fill.push(chunk);
         }
         fill.publish();
@@ -98,7 +99,7 @@ impl XdpSocket {
             fill,
             outgoing,
             sent,
-            free: chunks(half).collect(),
+            free: (middle..end).step_by(step).collect(),
             unflushed: 0,
             dry: false,
         })
