@@ -15,6 +15,8 @@ pub(crate) struct Bulk {
     pub(crate) gso: bool,
     /// Send and receive buffer, octets each.
     pub(crate) buffer: usize,
+    /// The programs hand over and take buffers by reference, where the stack can.
+    pub(crate) borrows: bool,
     /// Packets that the receiver takes before it has its turn to acknowledge.
     pub(crate) batch: usize,
     /// Idle connections held beside it, where the stack can.
@@ -32,6 +34,7 @@ impl Bulk {
             mtu: 1500,
             gso: false,
             buffer: 256 << 10,
+            borrows: false,
             batch: CAPACITY,
             idle: 0,
             listeners: 0,
@@ -44,6 +47,7 @@ impl Bulk {
             mtu: 1500,
             gso: true,
             buffer: 1 << 20,
+            borrows: false,
             batch: CAPACITY,
             idle: 0,
             listeners: 0,
@@ -86,6 +90,9 @@ pub(crate) trait Peer: Sized {
 /// What is written at a time, and room to read.
 pub(crate) const CHUNK: usize = 64 << 10;
 
+/// What all text consists of.
+pub(crate) const OCTET: u8 = 0x5a;
+
 /// Nothing moved for this long: the transfer has stalled.
 const STALL: Duration = Duration::from_secs(10);
 
@@ -107,7 +114,7 @@ impl Run {
 /// Moves octets for as long as `bulk` says.
 pub(crate) fn bulk<P: Peer>(bulk: &Bulk) -> Result<Run> {
     let mut pair = P::connect(bulk)?;
-    let chunk = vec![0x5a; CHUNK];
+    let chunk = vec![OCTET; CHUNK];
     let mut into = vec![0; CHUNK];
     let started = Instant::now();
     let mut moved = 0_u64;
@@ -137,7 +144,6 @@ pub(crate) fn bulk<P: Peer>(bulk: &Bulk) -> Result<Run> {
 pub(crate) fn prove_checksums<P: Peer>() -> Result<()> {
     const TOTAL: u64 = 8 << 20;
     const SPOILED: u64 = 8;
-    const OCTET: u8 = 0x5a;
     let mut pair = P::connect(&Bulk::mtu_1500(0.0))?;
     let chunk = vec![OCTET; CHUNK];
     let mut into = vec![0; CHUNK];

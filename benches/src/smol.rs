@@ -193,6 +193,8 @@ pub(crate) struct Pair {
     sender: SocketHandle,
     receiver: SocketHandle,
     batch: usize,
+    /// Text is looked at where it lies.
+    borrows: bool,
 }
 
 impl Peer for Pair {
@@ -213,6 +215,7 @@ impl Peer for Pair {
             sender,
             receiver,
             batch: bulk.batch,
+            borrows: bulk.borrows,
         })
     }
 
@@ -237,10 +240,17 @@ impl Peer for Pair {
         let receiver = self.server.socket(self.receiver);
         let mut read = 0;
         while receiver.can_recv() {
-            let octets = receiver
-                .recv_slice(into)
-                .map_err(|error| anyhow!("smoltcp receive: {error}"))?;
-            seen(&into[..octets]);
+            let octets = if self.borrows {
+                receiver.recv(|text| {
+                    seen(text);
+                    (text.len(), text.len())
+                })
+            } else {
+                receiver
+                    .recv_slice(into)
+                    .inspect(|octets| seen(&into[..*octets]))
+            };
+            let octets = octets.map_err(|error| anyhow!("smoltcp receive: {error}"))?;
             read += octets as u64;
         }
         Ok(read)

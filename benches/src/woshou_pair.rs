@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use anyhow::{Context as _, Result, ensure};
+use bytes::Bytes;
 use woshou_stack::{Cidr, Config, ConnId, LinkConfig, LinkId, ListenerId, Medium, Packet, Stack};
 use woshou_tcp::{Instant, ReadError, State, WriteError};
 
 use crate::link::{CAPACITY, Link};
-use crate::memory::{Bulk, Cycles, Peer};
+use crate::memory::{Bulk, CHUNK, Cycles, OCTET, Peer};
 
 const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -145,6 +146,49 @@ pub(crate) struct Pair {
     sender: ConnId,
     receiver: ConnId,
     batch: usize,
+    /// What is written, where it is handed over by reference.
+    given: Option<Bytes>,
+}
+
+impl Pair {
+    /// Writes until there is no more room.
+    fn write(&mut self, now: Instant, chunk: &[u8]) -> Result<()> {
+        let stack = &mut self.wire.client.stack;
+        loop {
+            let written = match &self.given {
+                Some(given) => stack.write_chunk(now, self.sender, &mut given.clone()),
+                None => stack.write(now, self.sender, chunk),
+            };
+            match written {
+                Ok(_) => {}
+                Err(WriteError::Full) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Reads all that is there.
+    fn read(&mut self, now: Instant, into: &mut [u8], mut seen: impl FnMut(&[u8])) -> Result<u64> {
+        let stack = &mut self.wire.server.stack;
+        let mut read = 0;
+        loop {
+            let octets = if self.given.is_some() {
+                stack.read_chunk(now, self.receiver, CHUNK).map(|chunk| {
+                    seen(&chunk);
+                    chunk.len()
+                })
+            } else {
+                stack
+                    .read(now, self.receiver, into)
+                    .inspect(|octets| seen(&into[..*octets]))
+            };
+            match octets {
+                Ok(octets) => read += octets as u64,
+                Err(ReadError::Empty) => return Ok(read),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
 }
 
 impl Peer for Pair {
@@ -184,6 +228,7 @@ impl Peer for Pair {
             sender,
             receiver,
             batch: bulk.batch,
+            given: bulk.borrows.then(|| vec![OCTET; CHUNK].into()),
         })
     }
 
@@ -196,16 +241,10 @@ impl Peer for Pair {
         now: Duration,
         chunk: &[u8],
         into: &mut [u8],
-        mut seen: impl FnMut(&[u8]),
+        seen: impl FnMut(&[u8]),
     ) -> Result<u64> {
         let now = instant(now);
-        loop {
-            match self.wire.client.stack.write(now, self.sender, chunk) {
-                Ok(_) => {}
-                Err(WriteError::Full) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        self.write(now, chunk)?;
         self.wire.client.transmit(now, &mut self.wire.forth);
         while {
             let batch = self.batch;
@@ -213,17 +252,7 @@ impl Peer for Pair {
             self.wire.server.transmit(now, &mut self.wire.back);
             !self.wire.forth.is_empty()
         } {}
-        let mut read = 0;
-        loop {
-            match self.wire.server.stack.read(now, self.receiver, into) {
-                Ok(octets) => {
-                    seen(&into[..octets]);
-                    read += octets as u64;
-                }
-                Err(ReadError::Empty) => break,
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let read = self.read(now, into, seen)?;
         self.wire.server.transmit(now, &mut self.wire.back);
         self.wire.client.receive(now, &mut self.wire.back, CAPACITY);
         Ok(read)

@@ -64,20 +64,33 @@ pub(super) fn segments(options: &Options) -> Result<Outcome> {
 }
 
 pub(super) fn super_segments(options: &Options) -> Result<Outcome> {
-    let bulk = Bulk::gso(options.secs);
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let copied = Bulk::gso(options.secs);
+    let borrowed = Bulk {
+        borrows: true,
+        ..copied
+    };
+    let mut ours = [Vec::new(), Vec::new()];
+    let mut theirs = ours.clone();
     for _ in 0..options.rounds {
-        ours.push(memory::bulk::<woshou_pair::Pair>(&bulk)?.goodput);
-        theirs.push(memory::bulk::<smol::Pair>(&bulk)?.goodput);
+        for (index, bulk) in [copied, borrowed].iter().enumerate() {
+            measure::<woshou_pair::Pair>(bulk, &mut ours[index])?;
+            measure::<smol::Pair>(bulk, &mut theirs[index])?;
+        }
     }
-    Ok(Outcome::Measured(vec![Line {
-        work: "one flow in memory, 64 KiB segments".to_owned(),
+    let hows = [
+        ("copied in and out", "smoltcp 0.14"),
+        ("by reference", "smoltcp 0.14, read in place"),
+    ];
+    let lines = hows.into_iter().zip(ours.into_iter().zip(theirs));
+    let lines = lines.map(|((how, peer), (ours, theirs))| Line {
+        work: format!("one flow in memory, 64 KiB segments, {how}"),
         unit: "Gbit/s",
         ours,
-        peer: "smoltcp 0.14".to_owned(),
+        peer: peer.to_owned(),
         theirs,
         wanted: WANTED,
-    }]))
+    });
+    Ok(Outcome::Measured(lines.collect()))
 }
 
 pub(super) fn beside_idle(options: &Options) -> Result<Outcome> {
