@@ -390,6 +390,26 @@ async fn one_listener_hears_of_all_shards_and_can_be_taken_apart() {
 }
 
 #[tokio::test]
+async fn accept_takes_from_each_shard_in_turn() {
+    let (client, server, _) = nets(false);
+    let listener = server.bind(SERVER).await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..64 {
+        held.push(client.connect(SERVER).await.unwrap());
+    }
+    // The last handshakes end on the server's side as well.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut order = Vec::new();
+    for _ in 0..3 * SHARDS {
+        order.push(listener.accept().await.unwrap().0.shard());
+    }
+    for turn in order.chunks(usize::from(SHARDS)) {
+        let shards: BTreeSet<_> = turn.iter().copied().collect();
+        assert_eq!(shards.len(), turn.len(), "{order:?}");
+    }
+}
+
+#[tokio::test]
 async fn each_port_is_used_once_and_then_none_is_left() {
     let (peer, several) = one_queue(|builder| {
         let config = woshou::Config {
