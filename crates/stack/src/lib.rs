@@ -30,6 +30,7 @@ mod reset;
 mod segment;
 mod stack;
 mod steering;
+mod stencil;
 mod table;
 mod time_waits;
 

@@ -48,7 +48,7 @@ use crate::memory::{Memory, share};
 use crate::neighbour::Neighbours;
 use crate::packet::{Counters, Event};
 use crate::ports::Ports;
-use crate::segment::SCRATCH;
+use crate::stencil::Stencil;
 use crate::table::{Body, ConnId, Place, Settled, Table};
 use crate::time_waits::{COST as TIME_WAIT_COST, TimeWaits};
 use known::Known;
@@ -119,7 +119,7 @@ pub struct Stack {
     fragmented: u64,
     counters: Counters,
     /// The headers of the packet handed out last.
-    scratch: [u8; SCRATCH],
+    stencil: Stencil,
     /// The segments that are being cut.
     train: Train,
     /// The packet handed out last, when it was one of our own making.
@@ -199,7 +199,7 @@ impl Stack {
             fragment_key: hash(5),
             fragmented: 0,
             counters: Counters::default(),
-            scratch: [0; SCRATCH],
+            stencil: Stencil::new(),
             train: Train::none(),
             frame: Vec::new(),
             share: None,

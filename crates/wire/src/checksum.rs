@@ -56,6 +56,15 @@ impl Sum {
         }
     }
 
+    /// The sum over what came before, followed by what `other` sums: where both begin at an even octet, and this one ends at one.
+    #[must_use]
+    pub const fn with_sum(self, other: Self) -> Self {
+        Self {
+            total: self.total.wrapping_add(other.total),
+            odd: self.odd ^ other.odd,
+        }
+    }
+
     /// The folded sum, not complemented.
     ///
     /// Of a pseudo-header alone, this is what belongs in the checksum field when a device is to finish the

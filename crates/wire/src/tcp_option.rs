@@ -302,14 +302,18 @@ impl TcpOptions {
         writer.len
     }
 
+    /// The timestamps, where they are all there is: what nearly every segment of an established connection has.
+    #[inline]
+    #[must_use]
+    pub fn timestamps_alone(&self) -> Option<Timestamps> {
+        let others = self.mss.is_some() || self.window_scale.is_some() || self.sack_permitted;
+        self.timestamps.filter(|_| !others && self.sack.is_empty())
+    }
+
     /// These options as octets, where timestamps are all there is.
     #[inline]
     pub(crate) fn only_timestamps(&self) -> Option<[u8; 12]> {
-        let Timestamps { value, echo } = self.timestamps?;
-        let others = self.mss.is_some() || self.window_scale.is_some() || self.sack_permitted;
-        if others || !self.sack.is_empty() {
-            return None;
-        }
+        let Timestamps { value, echo } = self.timestamps_alone()?;
         let ([v0, v1, v2, v3], [e0, e1, e2, e3]) = (value.to_be_bytes(), echo.to_be_bytes());
         let (nop, kind, len) = (KIND_NOP, KIND_TIMESTAMPS, TIMESTAMPS_LEN);
         Some([nop, nop, kind, len, v0, v1, v2, v3, e0, e1, e2, e3])

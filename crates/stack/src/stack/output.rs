@@ -277,14 +277,14 @@ impl Stack {
         let (link, checksum, headers) = written?;
         Some(Transmit {
             link,
-            headers: self.scratch.get(headers)?,
+            headers: self.stencil.headers().get(headers)?,
             payload: [&[], &[]],
             checksum,
             segment_size: None,
         })
     }
 
-    /// A packet, and where in `scratch` its headers are.
+    /// A packet, and where its headers are in the stencil.
     #[inline]
     fn assemble(
         &mut self,
@@ -311,15 +311,15 @@ impl Stack {
             flow_label: *flow_label,
             ..Outgoing::new(endpoints, &transmit, *marks)
         };
-        let (tcp, end) = outgoing.write(&mut self.scratch)?;
-        let start = hop.write(endpoints.remote.is_ipv6(), &mut self.scratch);
+        let (tcp, end) = self.stencil.write(id, &outgoing)?;
+        let start = hop.write(endpoints.remote.is_ipv6(), self.stencil.headers_mut());
         let checksum = PartialChecksum {
             start: u16::try_from(tcp - start).ok()?,
             offset: CHECKSUM_AT,
         };
         let packet = Transmit {
             link: link.id,
-            headers: self.scratch.get(start..end)?,
+            headers: self.stencil.headers().get(start..end)?,
             payload: transmit.text,
             checksum: partial.then_some(checksum),
             segment_size: transmit.segment_size,
