@@ -150,7 +150,7 @@ fn tcp_config(patience: Duration) -> woshou_tcp::Config {
 struct Link {
     /// Of the device.
     queues: Vec<Box<dyn Device>>,
-    /// As many shards as queues were asked for: a veth has one for all of them.
+    /// As many shards as queues were asked for: AF_XDP has one for all of them.
     shards: u16,
     namespace: Option<Namespace>,
     ours: Vec<Cidr>,

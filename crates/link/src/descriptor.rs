@@ -40,6 +40,12 @@ impl Descriptor {
     }
 }
 
+impl Descriptor {
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
 impl Device for Descriptor {
     fn info(&self) -> DeviceInfo {
         DeviceInfo {

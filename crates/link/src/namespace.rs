@@ -175,7 +175,7 @@ impl Namespace {
         self.take_devices().into_iter().next()
     }
 
-    /// The queues of the device that leads to the kernel, once: none from the second time on. A veth pair has one.
+    /// The queues of the device that leads to the kernel, once: none from the second time on. AF_XDP has one in any case.
     pub fn take_devices(&mut self) -> Vec<Box<dyn Device>> {
         let devices = self
             .devices
@@ -249,15 +249,14 @@ fn live(
 /// Turns the calling thread into an inhabitant of a new namespace with a device in it.
 fn furnish(spec: &PrivateSpec) -> Result<Furnished, NamespaceError> {
     unshare_network()?;
-    let one = |veth: Packet| vec![Box::new(veth) as Box<dyn DebugDevice>];
     let (devices, way) = match spec.way {
         Way::Tun => (open_tun(spec).map_err(no_tun)?, Way::Tun),
-        Way::Veth => (one(open_veth(spec).map_err(no_veth)?), Way::Veth),
+        Way::Veth => (open_veth(spec).map_err(no_veth)?, Way::Veth),
         Way::Xdp => (vec![open_xdp(spec)?], Way::Xdp),
         Way::Any => match open_tun(spec) {
             Ok(queues) => (queues, Way::Tun),
             Err(tun) => match open_veth(spec).map_err(no_veth) {
-                Ok(veth) => (one(veth), Way::Veth),
+                Ok(queues) => (queues, Way::Veth),
                 Err(NamespaceError::Veth(veth)) => return Err(NamespaceError::NoWay { tun, veth }),
                 Err(error) => return Err(error),
             },
@@ -327,9 +326,17 @@ fn open_tun(spec: &PrivateSpec) -> Result<Vec<Box<dyn DebugDevice>>, TunError> {
     Ok(queues.into_iter().map(boxed).collect())
 }
 
-fn open_veth(spec: &PrivateSpec) -> io::Result<Packet> {
-    let (ours, index) = pair(spec.mtu, spec.offload)?;
-    ours.run(|| Packet::open(index, veth::OUR_MAC, spec.mtu, spec.offload))
+fn open_veth(spec: &PrivateSpec) -> io::Result<Vec<Box<dyn DebugDevice>>> {
+    let PrivateSpec {
+        mtu,
+        offload,
+        queues,
+        ..
+    } = *spec;
+    let (ours, index) = pair(mtu, offload)?;
+    let queues = ours.run(|| Packet::open_queues(index, veth::OUR_MAC, mtu, offload, queues))?;
+    let boxed = |packet| Box::new(packet) as Box<dyn DebugDevice>;
+    Ok(queues.into_iter().map(boxed).collect())
 }
 
 fn open_xdp(spec: &PrivateSpec) -> Result<Box<dyn DebugDevice>, NamespaceError> {

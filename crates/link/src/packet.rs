@@ -1,6 +1,7 @@
 //! AF_PACKET: Ethernet frames to and from the kernel, no device node needed.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::task::Waker;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with, sockopt};
@@ -13,6 +14,11 @@ use crate::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received};
 const RECEIVE_BUFFER: usize = 8 << 20;
 /// `PACKET_IGNORE_OUTGOING` of linux/if_packet.h.
 const PACKET_IGNORE_OUTGOING: i32 = 23;
+/// Of linux/if_packet.h, for `PACKET_FANOUT`: by a hash of the flow; a group of its own number; without what this host sends.
+const FANOUT_HASH: i32 = 0;
+const FANOUT_UNIQUEID: i32 = 0x2000;
+const FANOUT_IGNORE_OUTGOING: i32 = 0x4000;
+
 /// A packet socket on a device: our end of a veth pair.
 #[derive(Debug)]
 pub struct Packet {
@@ -20,9 +26,28 @@ pub struct Packet {
 }
 
 impl Packet {
-    /// Everything that arrives on the device `index` of the calling thread's namespace, as the stack with the address
-    /// `mac` sees it. With `offload`, frames have the virtio-net header.
-    pub(crate) fn open(index: u32, mac: [u8; 6], mtu: u16, offload: bool) -> io::Result<Self> {
+    /// What arrives on the device `index` of the calling thread's namespace, for a stack with the address `mac`, divided
+    /// among so many sockets: the packets of a flow come by the same one. With `offload`, frames have the virtio-net header.
+    pub(crate) fn open_queues(
+        index: u32,
+        mac: [u8; 6],
+        mtu: u16,
+        offload: bool,
+        queues: u16,
+    ) -> io::Result<Vec<Self>> {
+        let mut group: Option<i32> = None;
+        let mut open = || {
+            let packet = Self::open(index, mac, mtu, offload)?;
+            if queues > 1 {
+                let joined = join_fanout(packet.descriptor.fd(), group)?;
+                group.get_or_insert(joined);
+            }
+            Ok(packet)
+        };
+        (0..queues.max(1)).map(|_| open()).collect()
+    }
+
+    fn open(index: u32, mac: [u8; 6], mtu: u16, offload: bool) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         // No protocol yet: nothing arrives before it is bound to the device.
         let socket = socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)?;
@@ -41,6 +66,22 @@ impl Packet {
         Ok(Self {
             descriptor: Descriptor::new(socket, medium, mtu, offload),
         })
+    }
+}
+
+/// Makes a bound packet socket one of a group among whom arrivals are divided, a new one where `group` says none; returns its number.
+fn join_fanout(socket: impl AsFd, group: Option<i32>) -> io::Result<i32> {
+    let (number, unique) = group.map_or((0, FANOUT_UNIQUEID), |number| (number, 0));
+    let join = |flags: i32| {
+        let value = number | (FANOUT_HASH | unique | flags) << 16;
+        sys::packet_option(&socket, libc::PACKET_FANOUT, value)
+    };
+    // What its own sockets send no group sees; this is for the kernel that holds the device. The option of each socket does not
+    // hold for a group, and kernels before 6.1 have no such flag: best effort.
+    join(FANOUT_IGNORE_OUTGOING).or_else(|_| join(0))?;
+    match group {
+        Some(number) => Ok(number),
+        None => sys::packet_fanout(&socket).map(|value| value & 0xffff),
     }
 }
 

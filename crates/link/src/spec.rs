@@ -132,7 +132,8 @@ pub struct PrivateSpec {
     pub offload: bool,
     /// How to reach the kernel.
     pub way: Way,
-    /// Queues of the TUN device, 1 to [`MAX_QUEUES`]. A veth pair has one in any case.
+    /// Queues of the TUN device, or packet sockets among which the flows are divided, 1 to [`MAX_QUEUES`]. AF_XDP has one in any
+    /// case.
     pub queues: u16,
 }
 

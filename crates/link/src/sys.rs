@@ -124,6 +124,24 @@ pub(crate) fn packet_option(socket: impl AsFd, option: c_int, value: c_int) -> i
     check(result)
 }
 
+/// The group that a packet socket divides arrivals with (`PACKET_FANOUT`): its number, and how in the upper half.
+pub(crate) fn packet_fanout(socket: impl AsFd) -> io::Result<c_int> {
+    let mut value: c_int = 0;
+    let mut len = size_of::<c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for the call, which writes at most `len` octets to `value` and what it wrote to `len`; both
+    // outlive it.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_FANOUT,
+            (&raw mut value).cast(),
+            &raw mut len,
+        )
+    };
+    check(result).map(|()| value)
+}
+
 fn check(result: c_int) -> io::Result<()> {
     if result < 0 {
         Err(io::Error::last_os_error())

@@ -85,6 +85,7 @@ mod linux {
             return ExitCode::SUCCESS;
         }
         several_queues(&mut skips);
+        packet_sockets_divide_the_flows(&mut skips);
         a_named_device_by_xdp(&mut skips);
         a_veth_leaves_checksums_out(&mut skips);
         ladder();
@@ -730,6 +731,66 @@ mod linux {
             told("four queues", &spec);
             queues_want_a_device_made_for_them(&namespace);
         }
+    }
+
+    /// Several packet sockets on a veth: each frame of the kernel's comes by one of them, a flow's always by the same, and what one
+    /// sends comes by none.
+    fn packet_sockets_divide_the_flows(skips: &mut Vec<String>) {
+        const FLOWS: usize = 32;
+        const EACH: usize = 3;
+        let spec = PrivateSpec {
+            way: Way::Veth,
+            queues: 4,
+            ..PrivateSpec::default()
+        };
+        let mut namespace = match Namespace::new(&spec) {
+            Ok(namespace) => namespace,
+            Err(error) => return skips.push(format!("four packet sockets: {error}")),
+        };
+        let mut wires: Vec<Wire> = namespace
+            .take_devices()
+            .into_iter()
+            .map(Wire::new)
+            .collect();
+        assert_eq!(wires.len(), 4);
+        let ours = namespace.addresses().woshou_v4.address();
+        wires.iter_mut().for_each(|wire| wire.ours = ours);
+        let mac = wires[0].our_mac().unwrap();
+        namespace
+            .run(move || {
+                let sockets = (0..FLOWS).map(|_| UdpSocket::bind("0.0.0.0:0").unwrap());
+                let sockets: Vec<_> = sockets.collect();
+                for socket in (0..EACH).flat_map(|_| &sockets) {
+                    socket.send_to(b"hello", (ours, OUR_PORT)).unwrap();
+                }
+            })
+            .unwrap();
+        let mut came: BTreeMap<Vec<u8>, [usize; 4]> = BTreeMap::new();
+        let count = |came: &BTreeMap<_, [usize; 4]>| came.values().flatten().sum::<usize>();
+        // A little longer than needed: what comes twice would come then.
+        let mut end = Instant::now() + PATIENCE;
+        let mut complete = false;
+        while Instant::now() < end {
+            for (queue, wire) in wires.iter_mut().enumerate() {
+                while let Ok(received) = wire.device.recv(&mut wire.buffer) {
+                    let frame = wire.buffer[..received.len].to_vec();
+                    assert_ne!(frame[6..12], mac, "one of our own");
+                    if !wire.answer_neighbour(mac, &frame) && frame.ends_with(b"hello") {
+                        came.entry(frame[34..36].to_vec()).or_default()[queue] += 1;
+                    }
+                }
+            }
+            if !complete && count(&came) == FLOWS * EACH {
+                complete = true;
+                end = Instant::now() + Duration::from_millis(50);
+            }
+        }
+        assert_eq!((came.len(), count(&came)), (FLOWS, FLOWS * EACH));
+        let alone = |queues: &[usize; 4]| queues.contains(&EACH);
+        assert!(came.values().all(alone), "{came:?}");
+        let used = (0..4).filter(|queue| came.values().any(|queues| queues[*queue] > 0));
+        assert!(used.count() > 1, "one queue in 4^31: {came:?}");
+        told("four packet sockets", &spec);
     }
 
     /// AF_XDP takes over the kernel's end of a veth pair, and gives it back.
