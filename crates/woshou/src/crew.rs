@@ -102,8 +102,9 @@ impl Crew {
 pub(crate) struct Member {
     crew: Arc<Crew>,
     number: u16,
-    /// Whom it left something since it last rang.
+    /// Whom it left something since it last rang, and whether anyone.
     left: Vec<bool>,
+    left_any: bool,
     /// To be exchanged for the one in the inbox.
     empty: Parcel,
     /// Told the crew that it is done.
@@ -118,6 +119,7 @@ impl Member {
     pub(crate) fn new(crew: Arc<Crew>, number: u16) -> Self {
         Self {
             left: vec![false; crew.inboxes.len()],
+            left_any: false,
             crew,
             number,
             empty: Parcel::default(),
@@ -181,11 +183,15 @@ impl Member {
         self.handed_over = self.handed_over.saturating_add(1);
         if let Some(left) = self.left.get_mut(usize::from(to)) {
             *left = true;
+            self.left_any = true;
         }
     }
 
     /// Wakes those who sleep and were left something.
     pub(crate) fn ring(&mut self, wakes: &mut WakeList) {
+        if !mem::take(&mut self.left_any) {
+            return;
+        }
         for (number, left) in (0..).zip(&mut self.left) {
             if mem::take(left)
                 && let Some(driver) = self.crew.inbox(number).and_then(|mut at| at.driver.take())
