@@ -33,7 +33,7 @@ pub enum XdpError {
     NoDevice(String),
     /// AF_XDP sockets and XDP programs are not for this user.
     #[error(
-        "{step} is not permitted ({source}): AF_XDP takes root of the machine itself (CAP_NET_ADMIN, CAP_NET_RAW and \
+        "this user may not {step} ({source}): AF_XDP takes root of the machine itself (CAP_NET_ADMIN, CAP_NET_RAW and \
          CAP_BPF); a user namespace is not enough"
     )]
     NotPermitted {
