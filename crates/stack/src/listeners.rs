@@ -5,7 +5,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use hashbrown::HashTable;
 use slab::Slab;
-use woshou_tcp::{Endpoints, Listener, PackedEndpoints, TupleHash};
+use woshou_tcp::{Endpoints, Listener};
 
 use crate::config::Config;
 use crate::deadlines::Deadlines;
@@ -57,10 +57,23 @@ impl Entry {
     }
 }
 
-fn hash_of(hash: &TupleHash, ip: IpAddr, port: u16) -> u64 {
-    let end = SocketAddr::new(ip, port);
-    let (local, remote) = (end, end);
-    hash.of(&PackedEndpoints::new(&Endpoints { local, remote }))
+/// The product of an address and a constant, folded. It needs no key: the program chooses where to listen, no peer does.
+#[inline]
+fn hash_of(ip: IpAddr, port: u16) -> u64 {
+    const FACTOR: u128 = 0x9e37_79b9_7f4a_7c15;
+    let [high, low] = match ip {
+        IpAddr::V4(ip) => [0, u64::from(ip.to_bits())],
+        IpAddr::V6(ip) => {
+            let bits = ip.to_bits();
+            #[expect(clippy::cast_possible_truncation, reason = "by halves")]
+            let halves = [(bits >> 64) as u64, bits as u64];
+            halves
+        }
+    };
+    let product = u128::from(low ^ high.rotate_left(23) ^ (u64::from(port) << 40)) * FACTOR;
+    #[expect(clippy::cast_possible_truncation, reason = "folded")]
+    let folded = (product >> 64) as u64 ^ product as u64;
+    folded
 }
 
 /// All listeners.
@@ -68,7 +81,6 @@ pub(crate) struct Listeners {
     entries: Slab<Entry>,
     /// Nothing iterates over it.
     by_address: HashTable<(IpAddr, u16, ListenerId)>,
-    hash: TupleHash,
     /// Who serves every address, by port; port 0: every port.
     any: BTreeMap<u16, ListenerId>,
     next_generation: u32,
@@ -81,11 +93,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    pub(crate) fn new(hash: TupleHash) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             entries: Slab::new(),
             by_address: HashTable::new(),
-            hash,
             any: BTreeMap::new(),
             next_generation: 0,
             next_is_v6_only: false,
@@ -99,7 +110,7 @@ impl Listeners {
     /// Who listens at just this address.
     fn at(&self, ip: IpAddr, port: u16) -> Option<ListenerId> {
         let is_it = |known: &(IpAddr, u16, ListenerId)| known.1 == port && known.0 == ip;
-        let found = self.by_address.find(hash_of(&self.hash, ip, port), is_it);
+        let found = self.by_address.find(hash_of(ip, port), is_it);
         found.map(|&(.., id)| id)
     }
 
@@ -179,10 +190,9 @@ impl Listeners {
     pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
         let id = self.place(listener, address, false);
         let (ip, port) = (address.ip(), address.port());
-        let hash = &self.hash;
-        let rehash = |&(ip, port, _): &(IpAddr, u16, ListenerId)| hash_of(hash, ip, port);
+        let rehash = |&(ip, port, _): &(IpAddr, u16, ListenerId)| hash_of(ip, port);
         self.by_address
-            .insert_unique(hash_of(hash, ip, port), (ip, port, id), rehash);
+            .insert_unique(hash_of(ip, port), (ip, port, id), rehash);
         id
     }
 
@@ -237,7 +247,7 @@ impl Listeners {
             self.any.remove(&entry.address.port());
         } else {
             let (ip, port) = (entry.address.ip(), entry.address.port());
-            let hash = hash_of(&self.hash, ip, port);
+            let hash = hash_of(ip, port);
             if let Ok(found) = self.by_address.find_entry(hash, |known| known.2 == id) {
                 found.remove();
             }

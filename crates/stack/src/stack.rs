@@ -38,6 +38,7 @@ use woshou_tcp::{
 };
 
 use crate::config::{Cidr, Config, LinkConfig, LinkId};
+use crate::deadlines::Deadlines;
 use crate::deferred::Deferred;
 use crate::demux::{Demux, Key, KeyedHash};
 use crate::ip::fragments::Fragments;
@@ -176,7 +177,7 @@ impl Stack {
             last: u32::MAX,
             known: Known::none(),
             table: Table::default(),
-            listeners: Listeners::new(TupleHash::new(key(4))),
+            listeners: Listeners::new(),
             listener_key: key(6),
             deferred: Deferred::new(hash(22)),
             time_waits: TimeWaits::new(
@@ -315,17 +316,15 @@ impl Stack {
     /// When [`Self::handle_timeout`] is due; exact, `None` when nothing waits for time to pass.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [
-            self.table.deadlines.first().map(|(at, _)| at),
-            self.listeners.deadlines.first().map(|(at, _)| at),
-            self.time_waits.poll_timeout(),
-            self.deferred.deadlines.first().map(|(at, _)| at),
-            self.fragments.poll_timeout(),
-            self.neighbours.poll_timeout(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        let first = |all: &Deadlines| all.first().map_or(Instant::MAX, |(at, _)| at);
+        let none = Instant::MAX;
+        let due = first(&self.table.deadlines)
+            .min(first(&self.listeners.deadlines))
+            .min(self.time_waits.poll_timeout().unwrap_or(none))
+            .min(first(&self.deferred.deadlines))
+            .min(self.fragments.poll_timeout().unwrap_or(none))
+            .min(self.neighbours.poll_timeout().unwrap_or(none));
+        (due < none).then_some(due)
     }
 
     /// Time passed. Calling it too often is harmless.

@@ -31,7 +31,7 @@ impl Connection {
         self.check_syn(cx, segment)?; // fourth
         self.check_ack(cx, segment)?; // fifth, before anything of it is believed (RFC 5961 section 5)
         self.heard(cx.now, segment);
-        self.process_ack(cx, segment)?;
+        self.process_ack(cx, segment);
         self.process_urgent(segment); // sixth
         self.process_text(cx, segment)?; // seventh
         self.process_fin(cx, segment); // eighth

@@ -53,11 +53,7 @@ impl Connection {
     }
 
     /// Fifth: what the ACK field says, once [`Self::check_ack`] let it pass.
-    pub(super) fn process_ack(
-        &mut self,
-        cx: &mut Context<'_>,
-        segment: &Segment<'_>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn process_ack(&mut self, cx: &mut Context<'_>, segment: &Segment<'_>) {
         if self.state == State::SynReceived {
             self.process_ack_of_syn(cx, segment);
         }
@@ -71,9 +67,24 @@ impl Connection {
             && window == self.snd.wnd
             && window > 0 // the answer to a probe repeats itself without any loss
             && !self.snd.in_flight.is_empty();
-        self.process_acknowledgement(cx, segment, duplicate);
+        if self.has_sent_nothing(segment) {
+            self.process_echo(cx.now, segment, 0);
+        } else {
+            self.process_acknowledgement(cx, segment, duplicate);
+        }
         self.update_send_window(cx.now, segment, window);
-        self.process_ack_of_fin(cx)
+        self.process_ack_of_fin(cx);
+    }
+
+    /// Neither text nor FIN of ours ever flew: an acknowledgement has nothing to say but the window and ECN's echo.
+    fn has_sent_nothing(&self, segment: &Segment<'_>) -> bool {
+        self.config.header_prediction
+            && self.rates.is_none()
+            && self.search.is_none()
+            && self.recovery.phase == Phase::Open
+            && self.snd.in_flight.is_empty()
+            && !segment.header.ack.after(self.snd.una)
+            && segment.header.options.sack.as_slice().is_empty()
     }
 
     /// SYN-RECEIVED: the ACK of our SYN makes the connection ESTABLISHED.
@@ -448,16 +459,15 @@ impl Connection {
     }
 
     /// The states that wait for the ACK of our FIN.
-    fn process_ack_of_fin(&mut self, cx: &mut Context<'_>) -> Result<(), Refusal> {
+    pub(super) fn process_ack_of_fin(&mut self, cx: &mut Context<'_>) {
         if !self.snd.fin_acknowledged() {
-            return Ok(());
+            return;
         }
         match self.state {
             State::FinWait1 | State::Closing => self.on(cx, Event::AckOfFin),
             State::LastAck => self.closed(cx),
             _ => {}
         }
-        Ok(())
     }
 }
 

@@ -41,6 +41,7 @@ impl Connection {
         }
         let window = u32::from(segment.header.window) << self.snd.scale;
         self.update_send_window(now, segment, window);
+        self.process_ack_of_fin(cx);
         self.at_rest = false;
         self.rearm(now);
         self.arm_tail_probe(now);
@@ -73,13 +74,13 @@ impl Connection {
             && in_time
     }
 
-    /// Nothing is lost, repaired, probed for or in doubt, and neither side closes.
+    /// Nothing is lost, repaired, probed for or in doubt, and no FIN is waited for that came out of order.
     fn is_calm(&self) -> bool {
         let rules = &self.config.loss_detection;
         let in_flight = &self.snd.in_flight;
-        self.state == State::Established
-            && self.snd.fin.is_none()
-            && self.rcv.fin.is_none()
+        let (closes, last) = (State::FinWait1, State::LastAck);
+        (self.state == State::Established || self.state == closes || self.state == last)
+            && (self.rcv.fin.is_none() || self.state == last)
             && self.snd.wnd > 0
             && self.agreed.sack
             && rules.rack
