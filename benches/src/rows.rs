@@ -7,6 +7,7 @@ mod cycles;
 mod held;
 pub(crate) mod instructions;
 mod links;
+mod peers;
 mod talk;
 mod tun;
 
