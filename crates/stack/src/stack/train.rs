@@ -20,7 +20,7 @@ use crate::table::{Body, ConnId, Slot};
 /// dozen microseconds of a gigabit.
 pub(super) const MOST: u32 = 32;
 
-/// Most segments in a turn where others wait for theirs (decision 030): most of what a train saves is saved by four, and a receiver on
+/// Most segments in a turn where others wait for theirs (decision 031): most of what a train saves is saved by four, and a receiver on
 /// this machine is woken once for them. 64 flows then wait for one another no longer than two milliseconds of a gigabit.
 pub(super) const QUANTUM: u32 = 4;
 
