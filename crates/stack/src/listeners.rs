@@ -90,6 +90,8 @@ pub(crate) struct Listeners {
     news: VecDeque<ListenerId>,
     pub(crate) deadlines: Deadlines,
     charged: usize,
+    /// Listeners at `0.0.0.0` and `[::]`.
+    wildcards: usize,
 }
 
 impl Listeners {
@@ -104,6 +106,7 @@ impl Listeners {
             news: VecDeque::new(),
             deadlines: Deadlines::default(),
             charged: 0,
+            wildcards: 0,
         }
     }
 
@@ -153,6 +156,9 @@ impl Listeners {
     /// Who may be meant by `local`: the exact address first, then the wildcards.
     pub(crate) fn candidates(&self, local: SocketAddr) -> [Option<ListenerId>; 3] {
         let at = |ip: IpAddr| self.at(ip, local.port());
+        if self.wildcards == 0 {
+            return [at(local.ip()), None, None];
+        }
         let wildcard_v4 = if local.is_ipv4() {
             at(Ipv4Addr::UNSPECIFIED.into())
         } else {
@@ -190,6 +196,7 @@ impl Listeners {
     pub(crate) fn insert(&mut self, listener: Listener, address: SocketAddr) -> ListenerId {
         let id = self.place(listener, address, false);
         let (ip, port) = (address.ip(), address.port());
+        self.wildcards += usize::from(ip.is_unspecified());
         let rehash = |&(ip, port, _): &(IpAddr, u16, ListenerId)| hash_of(ip, port);
         self.by_address
             .insert_unique(hash_of(ip, port), (ip, port, id), rehash);
@@ -247,6 +254,7 @@ impl Listeners {
             self.any.remove(&entry.address.port());
         } else {
             let (ip, port) = (entry.address.ip(), entry.address.port());
+            self.wildcards -= usize::from(ip.is_unspecified());
             let hash = hash_of(ip, port);
             if let Ok(found) = self.by_address.find_entry(hash, |known| known.2 == id) {
                 found.remove();

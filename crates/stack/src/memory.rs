@@ -61,6 +61,8 @@ pub(crate) struct Memory {
     budget: usize,
     peak: usize,
     level: Pressure,
+    /// Where [`Pressure::Pressure`] begins.
+    calm_below: usize,
     searched_at: Option<Instant>,
     /// A measure is under way; what it changes starts no other.
     pub(crate) acting: bool,
@@ -73,10 +75,12 @@ pub(crate) struct Memory {
 
 impl Memory {
     pub(crate) fn new(budget: usize) -> Self {
+        let budget = budget.max(LEAST_BUDGET);
         Self {
-            budget: budget.max(LEAST_BUDGET),
+            budget,
             peak: 0,
             level: Pressure::Plenty,
+            calm_below: budget / 4 * 3,
             searched_at: None,
             acting: false,
             beside: 0,
@@ -103,7 +107,7 @@ impl Memory {
     fn begins(&self, level: Pressure) -> usize {
         match level {
             Pressure::Plenty => 0,
-            Pressure::Pressure => self.budget / 4 * 3,
+            Pressure::Pressure => self.calm_below,
             Pressure::Critical => self.budget / 8 * 7,
         }
     }
@@ -115,6 +119,13 @@ impl Memory {
             Pressure::Pressure => self.budget / 8 * 5,
             Pressure::Critical => self.budget / 16 * 13,
         }
+    }
+
+    /// `held` octets are held now. Whether there is plenty, as before: nothing else is to be done then.
+    #[inline]
+    pub(crate) fn is_calm(&mut self, held: usize) -> bool {
+        self.peak = self.peak.max(held);
+        self.level == Pressure::Plenty && held < self.calm_below
     }
 
     /// `held` octets are held now.

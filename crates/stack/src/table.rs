@@ -243,12 +243,12 @@ impl Table {
             slot.told = true;
             self.news.push_back(id);
         }
-        let is_quiet = slot.body.is_quiet();
         debug_assert!(
-            !is_quiet || slot.body.plan(now, u32::MAX).is_none(),
+            !slot.body.is_quiet() || slot.body.plan(now, u32::MAX).is_none(),
             "it has something to send"
         );
-        if !turn && !slot.ready && !slot.held && (!is_quiet || slot.is_spent()) {
+        let waits = turn || slot.ready || slot.held;
+        if !waits && (!slot.body.is_quiet() || slot.is_spent()) {
             slot.ready = true;
             self.ready.push_back(id);
         }
@@ -278,17 +278,14 @@ impl Table {
         }
     }
 
-    /// The next that hears that there is memory again.
+    /// Whether any is to hear when there is memory again.
     #[inline]
-    pub(crate) fn next_pressed(&mut self) -> Option<ConnId> {
-        // Asked after every packet.
-        if self.pressed.capacity() == 0 {
-            return None;
-        }
-        self.next_of_pressed()
+    pub(crate) fn has_pressed(&self) -> bool {
+        self.pressed.capacity() > 0
     }
 
-    fn next_of_pressed(&mut self) -> Option<ConnId> {
+    /// The next that hears that there is memory again.
+    pub(crate) fn next_pressed(&mut self) -> Option<ConnId> {
         loop {
             let Some(id) = self.pressed.pop_front() else {
                 self.pressed = VecDeque::new();

@@ -117,6 +117,9 @@ impl Stack {
     /// Takes the measures that are due.
     pub(super) fn mind_memory(&mut self, now: Instant) {
         let held = self.held();
+        if self.memory.is_calm(held) && !self.table.has_pressed() {
+            return;
+        }
         self.memory.observe(held);
         if self.memory.acting {
             return;
