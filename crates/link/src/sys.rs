@@ -124,6 +124,27 @@ pub(crate) fn packet_option(socket: impl AsFd, option: c_int, value: c_int) -> i
     check(result)
 }
 
+/// Has the device `index` take the frames of every multicast group, for as long as the packet socket is open.
+pub(crate) fn packet_all_multicast(socket: impl AsFd, index: u32) -> io::Result<()> {
+    let request = libc::packet_mreq {
+        mr_ifindex: index.cast_signed(),
+        mr_type: libc::PACKET_MR_ALLMULTI as u16,
+        mr_alen: 0,
+        mr_address: [0; 8],
+    };
+    // SAFETY: the descriptor is open for the call, which reads one `packet_mreq` at `&request`; it outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_ADD_MEMBERSHIP,
+            (&raw const request).cast(),
+            size_of::<libc::packet_mreq>() as libc::socklen_t,
+        )
+    };
+    check(result)
+}
+
 /// The group that a packet socket divides arrivals with (`PACKET_FANOUT`): its number, and how in the upper half.
 pub(crate) fn packet_fanout(socket: impl AsFd) -> io::Result<c_int> {
     let mut value: c_int = 0;

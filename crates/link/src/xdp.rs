@@ -4,10 +4,12 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::task::Waker;
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use thiserror::Error;
 
 use crate::gso::Segmenter;
 use crate::netlink::{Link, Netlink};
+use crate::sys;
 use crate::sys::bpf::{Redirect, SocketMap};
 use crate::sys::xsk::{HEADROOM, Sizes, XdpSocket};
 use crate::{Device, DeviceInfo, Medium, Outgoing, Readiness, Received, XdpConfig};
@@ -98,6 +100,8 @@ pub struct Xdp {
     segmenter: Segmenter,
     /// Its end takes the program off the device.
     _attached: OwnedFd,
+    /// Its end lets the device ask for its own multicast groups only.
+    _groups: Option<OwnedFd>,
 }
 
 impl Xdp {
@@ -160,6 +164,8 @@ impl Xdp {
             mtu: mtu as usize,
             segmenter: Segmenter::new(),
             _attached: attached,
+            // Best effort: IPv4 does without.
+            _groups: all_groups(index).ok(),
         })
     }
 }
@@ -169,6 +175,20 @@ fn chunk(mtu: u32) -> Option<u32> {
     [SMALL, LARGE]
         .into_iter()
         .find(|chunk| mtu as usize + ETHERNET + HEADROOM <= *chunk as usize)
+}
+
+/// Has the device take frames to every multicast group: it knows only of those of the kernel, and who looks for an IPv6 address of
+/// ours asks another (RFC 4291 section 2.7.1).
+fn all_groups(index: u32) -> io::Result<OwnedFd> {
+    // No protocol: nothing ever arrives by this socket.
+    let socket = socket_with(
+        AddressFamily::PACKET,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    sys::packet_all_multicast(&socket, index)?;
+    Ok(socket)
 }
 
 /// By the device's driver where it has XDP, or else (or where `generic` is asked for) in front of the kernel's stack.

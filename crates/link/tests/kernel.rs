@@ -827,8 +827,10 @@ mod linux {
             );
             let again = open(&config);
             assert!(matches!(again, Err(XdpError::Busy(_))), "{again:?}");
-            // A queue that the device does not have.
+            all_multicast(&namespace, "1");
             drop(xdp);
+            all_multicast(&namespace, "0");
+            // A queue that the device does not have.
             let none = open(&XdpConfig {
                 queue: 200,
                 ..config.clone()
@@ -855,6 +857,25 @@ mod linux {
             matches!(large, Err(NamespaceError::Xdp(XdpError::Mtu { .. }))),
             "{large:?}"
         );
+    }
+
+    /// Whether the kernel's device takes frames of all multicast groups. Says nothing where there is no `ip`.
+    fn all_multicast(namespace: &Namespace, wanted: &str) {
+        let mut command = Command::new("ip");
+        command.args(["-d", "link", "show", "woshou0"]);
+        let Ok(child) = namespace.spawn({
+            command.stdout(Stdio::piped());
+            command
+        }) else {
+            return println!("skipped: multicast by AF_XDP: no ip");
+        };
+        let output = child.wait_with_output().unwrap().stdout;
+        let text = String::from_utf8(output).unwrap();
+        let mut words = text.split_whitespace();
+        if !words.any(|word| word == "allmulti") {
+            return println!("skipped: multicast by AF_XDP: this ip does not tell");
+        }
+        assert_eq!(words.next(), Some(wanted), "{text}");
     }
 
     /// What the other end of a veth would leave to a network card is missing in what AF_XDP sees of it, and nobody says so. Hence

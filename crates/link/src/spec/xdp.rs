@@ -19,7 +19,8 @@ pub struct XdpConfig {
     pub addresses: Vec<Cidr>,
     /// Routers to everything beyond our prefixes, one a family at most.
     pub routers: Vec<IpAddr>,
-    /// Which of the device's queues, 0 to [`MAX_QUEUES`] - 1. What arrives by others goes to the kernel.
+    /// Which of the device's queues, 0 to [`MAX_QUEUES`] - 1. What arrives by others goes to the kernel: a card with several has to
+    /// be told to use one (`ethtool -L NAME combined 1`), or which flows go where.
     pub queue: u16,
     /// Frames are taken from in front of the kernel's stack, even where the device's driver has XDP itself.
     pub generic: bool,
