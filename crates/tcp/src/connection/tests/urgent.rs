@@ -280,7 +280,8 @@ proptest! {
                 prop_assert!(marks.contains(&got.len()));
             }
         }
-        pair.run_for(20 * LONG);
+        // Eleven losses of the same segment in a row, each wait twice the one before and no longer than two minutes.
+        pair.run_for(40 * LONG);
         let last = marks.last().copied().filter(|mark| *mark > got.len());
         prop_assert_eq!(pair.end(1).urgent_unread().map(|n| got.len() + n as usize), last);
         for _ in 0..2 {
