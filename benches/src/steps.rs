@@ -10,7 +10,15 @@ use crate::woshou_pair::{Held, Pair};
 /// Takes at least so many steps of `path`; how many it took.
 pub(crate) fn take(path: &str, steps: u64) -> Result<u64> {
     match path {
-        "segment" => segments(steps),
+        "segment" => segments(steps, Bulk::mtu_1500(0.0)),
+        "super-segment" => segments(steps, Bulk::gso(0.0)),
+        "by-reference" => segments(
+            steps,
+            Bulk {
+                borrows: true,
+                ..Bulk::gso(0.0)
+            },
+        ),
         "echo" => Held::new(1)?.echo(steps),
         "timer" => Held::new(1_000)?.delayed_acks(steps),
         "cycle" => {
@@ -18,16 +26,15 @@ pub(crate) fn take(path: &str, steps: u64) -> Result<u64> {
             Pair::cycles(&Cycles { count, held: 2_000 })?;
             Ok(steps)
         }
-        _ => bail!("there is no path {path}: segment, echo, timer, cycle"),
+        _ => bail!(
+            "there is no path {path}: segment, super-segment, by-reference, echo, timer, cycle"
+        ),
     }
 }
 
-/// Bulk segments of 1,460 octets, and an acknowledgement for every second.
-fn segments(steps: u64) -> Result<u64> {
-    let mut pair = Pair::connect(&Bulk {
-        batch: 2,
-        ..Bulk::mtu_1500(0.0)
-    })?;
+/// Bulk segments, and an acknowledgement for every second.
+fn segments(steps: u64, bulk: Bulk) -> Result<u64> {
+    let mut pair = Pair::connect(&Bulk { batch: 2, ..bulk })?;
     let chunk = vec![0x5a; CHUNK];
     let mut into = vec![0; CHUNK];
     let mut now = Duration::ZERO;

@@ -1,8 +1,9 @@
 //! Measures an async TCP stack against the Linux kernel, as `woshou-bench table` measures woshou: one figure, which that program asks for in
-//! its rounds.
+//! its rounds. Before it, the stack has to give back every octet that it is sent.
 
 #[path = "../../src/tun/kernel.rs"]
 mod kernel;
+mod octets;
 mod wrapped;
 
 use std::time::Duration;
@@ -12,11 +13,23 @@ use anyhow::{Result, bail};
 use kernel::{Direction, Flow, Serve};
 use woshou_link::Way;
 
-/// By the names that `woshou-bench` knows.
-const STACKS: [(&str, Serve); 3] = [
-    ("netstack-smoltcp", wrapped::netstack),
-    ("ipstack", wrapped::ipstack),
-    ("tokio-smoltcp", wrapped::tokio_smoltcp),
+/// By the names that `woshou-bench` knows: what is measured, and what sends back what it receives.
+const STACKS: [(&str, Serve, Serve); 3] = [
+    (
+        "netstack-smoltcp",
+        wrapped::netstack::<false>,
+        wrapped::netstack::<true>,
+    ),
+    (
+        "ipstack",
+        wrapped::ipstack::<false>,
+        wrapped::ipstack::<true>,
+    ),
+    (
+        "tokio-smoltcp",
+        wrapped::tokio_smoltcp::<false>,
+        wrapped::tokio_smoltcp::<true>,
+    ),
 ];
 
 fn main() -> Result<()> {
@@ -29,7 +42,7 @@ fn main() -> Result<()> {
         "pull" => Direction::ToKernel,
         other => bail!("{other}: neither push nor pull"),
     };
-    let Some((_, serve)) = STACKS.iter().find(|(name, _)| name == stack) else {
+    let Some((_, serve, echo)) = STACKS.iter().find(|(name, ..)| name == stack) else {
         bail!("{stack}: not one of netstack-smoltcp, ipstack, tokio-smoltcp");
     };
     let flow = Flow {
@@ -39,6 +52,7 @@ fn main() -> Result<()> {
         flows: flows.parse()?,
         duration: Duration::from_secs_f64(secs.parse()?),
     };
+    octets::there_and_back(*echo)?;
     println!("{}", kernel::goodput(&flow, *serve)?);
     Ok(())
 }

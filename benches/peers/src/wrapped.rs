@@ -139,11 +139,14 @@ impl tokio_smoltcp::device::AsyncDevice for Frames {
     }
 }
 
-/// Sends or receives; any end of it is one.
-async fn talk(
+/// Sends or receives, or sends back what it receives; any end of it is one.
+async fn talk<const ECHO: bool>(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     shared: Arc<Shared>,
 ) -> io::Result<()> {
+    if ECHO {
+        return echo(stream).await;
+    }
     let mut chunk = vec![0; CHUNK];
     loop {
         match shared.direction {
@@ -153,6 +156,19 @@ async fn talk(
             },
             Direction::ToKernel => stream.write_all(&chunk).await?,
         }
+    }
+}
+
+async fn echo(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let octets = stream.read(&mut chunk).await?;
+        if octets == 0 {
+            return Ok(());
+        }
+        stream.write_all(&chunk[..octets]).await?;
+        // A stack may wait with the rest for it.
+        stream.flush().await?;
     }
 }
 
@@ -177,7 +193,10 @@ fn run(shared: &Shared, work: impl Future<Output = Result<()>>) -> Result<()> {
     result
 }
 
-pub(crate) fn netstack(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn netstack<const ECHO: bool>(
+    device: Box<dyn Device>,
+    shared: &Arc<Shared>,
+) -> Result<()> {
     run(shared, async {
         let (stack, runner, _, listener) = netstack_smoltcp::StackBuilder::default()
             .enable_tcp(true)
@@ -207,7 +226,7 @@ pub(crate) fn netstack(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<
         let user = async {
             while let Some((stream, _, _)) = listener.next().await {
                 // The kernel's application just drops its socket at the end: any end is one.
-                tokio::spawn(talk(stream, shared.clone()));
+                tokio::spawn(talk::<ECHO>(stream, shared.clone()));
             }
         };
         tokio::join!(inward, outward, user);
@@ -215,20 +234,26 @@ pub(crate) fn netstack(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<
     })
 }
 
-pub(crate) fn ipstack(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn ipstack<const ECHO: bool>(
+    device: Box<dyn Device>,
+    shared: &Arc<Shared>,
+) -> Result<()> {
     run(shared, async {
         let mut config = ipstack::IpStackConfig::default();
         config.mtu(1500)?;
         let mut stack = ipstack::IpStack::new(config, Frames::new(device)?);
         loop {
             if let ipstack::IpStackStream::Tcp(stream) = stack.accept().await? {
-                tokio::spawn(talk(stream, shared.clone()));
+                tokio::spawn(talk::<ECHO>(stream, shared.clone()));
             }
         }
     })
 }
 
-pub(crate) fn tokio_smoltcp(device: Box<dyn Device>, shared: &Arc<Shared>) -> Result<()> {
+pub(crate) fn tokio_smoltcp<const ECHO: bool>(
+    device: Box<dyn Device>,
+    shared: &Arc<Shared>,
+) -> Result<()> {
     run(shared, async {
         let config = smoltcp::iface::Config::new(HardwareAddress::Ip);
         let address = IpCidr::new(IpAddress::Ipv4(WOSHOU_V4), 24);
@@ -239,7 +264,7 @@ pub(crate) fn tokio_smoltcp(device: Box<dyn Device>, shared: &Arc<Shared>) -> Re
         let mut listener = net.tcp_bind((WOSHOU_V4, PORT).into()).await?;
         loop {
             let (stream, _) = listener.accept().await?;
-            tokio::spawn(talk(stream, shared.clone()));
+            tokio::spawn(talk::<ECHO>(stream, shared.clone()));
         }
     })
 }

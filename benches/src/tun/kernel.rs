@@ -126,7 +126,7 @@ pub(crate) fn unpaced(namespace: &Namespace) -> Result<()> {
 }
 
 /// Connects a kernel socket to the stack; the stack may need a moment to listen.
-fn connect(namespace: &Namespace) -> Result<TcpStream> {
+pub(crate) fn connect(namespace: &Namespace) -> Result<TcpStream> {
     let to = SocketAddr::from((WOSHOU_V4, PORT));
     let mut last = None;
     for _ in 0..100 {
