@@ -34,6 +34,13 @@ impl Deadlines {
         }
     }
 
+    /// The time until `now` is over: what became due meanwhile is due a nanosecond later.
+    pub(crate) fn none_before(&mut self, now: Instant) {
+        while let Some((_, key)) = self.first().filter(|&(at, _)| at <= now) {
+            self.not_before(key, now);
+        }
+    }
+
     /// Sets or clears the deadline of `key`.
     #[inline]
     pub(crate) fn set(&mut self, key: u32, at: Option<Instant>) {

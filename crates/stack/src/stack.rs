@@ -355,6 +355,7 @@ impl Stack {
         self.expire_deferred(now);
         self.expire_fragments(now);
         self.neighbour_timeouts(now);
+        self.table.deadlines.none_before(now);
     }
 
     fn listener_timeout(&mut self, now: Instant, index: u32) {

@@ -877,3 +877,42 @@ fn nodelay_asked_for_while_opening() {
         );
     }
 }
+
+/// Whatever a call of `handle_timeout` leads to, nothing is due after it: here a neighbour is given up long after the connection
+/// that waits for it should have sent its SYN again, and have ended. Found by `fuzz/stack_packets`.
+#[test]
+fn nothing_is_due_after_a_timeout() {
+    let tcp = woshou_tcp::Config {
+        open_fails_on_path_error: false,
+        open_timeout: Duration::from_secs(180),
+        ..woshou_tcp::Config::default()
+    };
+    let config = Config {
+        tcp: Arc::new(tcp),
+        ..Config::default()
+    };
+    for early in 0..40 {
+        for late in [0, 1, 30, 170, 175, 180, 200] {
+            let mut pair = Pair::with(config.clone(), |n, link| {
+                let medium = Medium::Ethernet {
+                    mac: [2, 0, 0, 0, 0, n],
+                };
+                LinkConfig { medium, ..link }
+            });
+            pair.lose = Box::new(|_, _| true);
+            let to = at("10.0.0.2", 80);
+            pair.stacks[0].connect(pair.now, to, None).unwrap();
+            for turn in 0..60 {
+                pair.pump();
+                let Some(next) = pair.stacks[0].poll_timeout() else {
+                    break;
+                };
+                let wait = if turn == early { late } else { 0 };
+                pair.now = pair.now.max(next) + Duration::from_secs(wait);
+                pair.stacks[0].handle_timeout(pair.now);
+                let next = pair.stacks[0].poll_timeout();
+                assert!(next.is_none_or(|next| next > pair.now), "it spins");
+            }
+        }
+    }
+}

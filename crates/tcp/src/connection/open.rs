@@ -229,10 +229,11 @@ impl Opening {
 
     /// Time passed; harmless when called too often.
     pub fn handle_timeout(&mut self, cx: &mut Context<'_>) {
-        let Some(at) = self.poll_timeout().filter(|at| *at <= cx.now) else {
+        if self.poll_timeout().is_none_or(|at| at > cx.now) {
             return;
-        };
-        if at >= self.gives_up_at() {
+        }
+        // However late it is: a SYN that is due as well goes no more.
+        if cx.now >= self.gives_up_at() {
             //= rfc9293 MUST-22
             //= rfc9293 MUST-23
             let timer = Timer::UserTimeout;
