@@ -106,15 +106,13 @@ pub struct Stack {
     looped: VecDeque<(LinkId, Vec<u8>)>,
     looped_octets: usize,
     memory: Memory,
-    /// RST, ICMP errors, acknowledgements from TIME-WAIT.
-    /// Budgets of what is sent without a connection. Unpredictable, as that of challenges: who counts the answers to their own
-    /// probes learns nothing of the answers to others (CVE-2020-25705).
+    /// Budgets of what is sent without a connection: RST and ICMP errors, echoes, answers to neighbours. Unpredictable, as that of
+    /// challenges: who counts the answers to their own probes learns nothing of the answers to others (CVE-2020-25705).
     errors: ChallengeBudget,
     echoes: ChallengeBudget,
     neighbour_answers: ChallengeBudget,
     /// Of IPv6's flow labels.
     flow_key: KeyedHash,
-    /// Of fragments that we make.
     /// Draws what fragments of ours are known by, and how many were drawn.
     fragment_key: KeyedHash,
     fragmented: u64,

@@ -354,20 +354,6 @@ impl Table {
     }
 
     /// Every connection, by index: an order that does not depend on chance.
-    /// As [`Self::iter`], with ids.
-    pub(crate) fn ids(&self) -> impl Iterator<Item = (ConnId, &Slot)> {
-        self.slots.iter().map(|(index, slot)| {
-            let generation = slot.generation;
-            (
-                ConnId {
-                    index: u32::try_from(index).unwrap_or(u32::MAX),
-                    generation,
-                },
-                slot,
-            )
-        })
-    }
-
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter().map(|(_, slot)| slot)
     }

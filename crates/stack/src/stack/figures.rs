@@ -24,7 +24,7 @@ impl Stack {
     /// little is known. The id names those that a user holds.
     #[must_use]
     pub fn connection_infos(&self, now: Instant) -> Vec<(Option<ConnId>, Endpoints, TcpInfo)> {
-        let here = self.table.ids().filter_map(|(id, slot)| {
+        let here = self.table.iter_ids().filter_map(|(id, slot)| {
             let id = (slot.holder == Holder::User).then_some(id);
             let info = || (id, *slot.body.endpoints(), Self::info_of(slot, now));
             (slot.place == Place::Here).then(info)
