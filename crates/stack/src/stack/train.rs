@@ -16,12 +16,12 @@ use crate::packet::Transmit;
 use crate::segment::{CHECKSUM_AT, Outgoing, SCRATCH};
 use crate::table::{Body, ConnId, Slot};
 
-/// Most segments in a train. What a train costs is then little in each of its segments, and others wait for no more than two
-/// dozen microseconds of a gigabit.
+/// Most segments in a train. What a train costs is then little in each of its segments, and who comes meanwhile waits for no more
+/// than 0.4 milliseconds of a gigabit.
 pub(super) const MOST: u32 = 32;
 
 /// Most segments in a turn where others wait for theirs (decision 031): most of what a train saves is saved by four, and a receiver on
-/// this machine is woken once for them. 64 flows then wait for one another no longer than two milliseconds of a gigabit.
+/// this machine is woken once for them. 64 flows then wait for one another no longer than three milliseconds of a gigabit.
 pub(super) const QUANTUM: u32 = 4;
 
 /// Octets in a TCP header before the sequence number.

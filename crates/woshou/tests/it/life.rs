@@ -64,7 +64,7 @@ fn mortal(broken: bool) -> (Box<Mortal>, Arc<AtomicUsize>) {
     )
 }
 
-async fn until_gone(alive: &AtomicUsize) {
+pub(crate) async fn until_gone(alive: &AtomicUsize) {
     let gone = async {
         while alive.load(Ordering::SeqCst) > 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -72,7 +72,7 @@ async fn until_gone(alive: &AtomicUsize) {
     };
     timeout(Duration::from_secs(5), gone)
         .await
-        .expect("the driver lives on");
+        .expect("a driver lives on");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use woshou::link::memory::pair;
 use woshou::link::{Device, DeviceInfo, Memory, MemoryOptions, Outgoing, Readiness, Received};
 use woshou::{Net, TcpListener, TcpSocket, TcpStream, blocking, tcp};
 
+use crate::life::until_gone;
 use crate::nets::{SERVER, SERVER6, addr, cidr, kind, pattern, rest};
 
 const SHARDS: u16 = 4;
@@ -531,17 +532,6 @@ async fn it_ends_as_one() {
     );
     server.idle().await;
     until_gone(&alive).await;
-}
-
-async fn until_gone(alive: &AtomicUsize) {
-    let gone = async {
-        while alive.load(Ordering::SeqCst) > 0 {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    };
-    timeout(Duration::from_secs(5), gone)
-        .await
-        .expect("a driver lives on");
 }
 
 #[tokio::test]
